@@ -1,0 +1,111 @@
+package marketplace
+
+import (
+	"context"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+// probe measures the time from the end of a run to the moment when its row can be selected, by asking for it over
+// and over. The answer includes the wait of the emitter's batch, the collector, the insert and the asking itself.
+type probe struct {
+	click driver.Conn
+
+	mu      sync.Mutex
+	waiting map[string]time.Time // End of the run by its id.
+	seen    []time.Duration
+}
+
+const (
+	probeInterval = 25 * time.Millisecond
+	probeBatch    = 500
+)
+
+func newProbe(click driver.Conn) *probe {
+	return &probe{click: click, waiting: map[string]time.Time{}}
+}
+
+func (p *probe) watch(id string, end time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting[id] = end
+}
+
+func (p *probe) run(ctx context.Context) {
+	tick := time.NewTicker(probeInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			p.ask(ctx)
+		}
+	}
+}
+
+func (p *probe) ask(ctx context.Context) {
+	p.mu.Lock()
+	ids, oldest := make([]string, 0, len(p.waiting)), time.Now()
+	for id, end := range p.waiting {
+		if len(ids) == probeBatch {
+			break
+		}
+		ids = append(ids, id)
+		if end.Before(oldest) {
+			oldest = end
+		}
+	}
+	p.mu.Unlock()
+	if len(ids) == 0 {
+		return
+	}
+	rows, err := p.click.Query(ctx, "SELECT id FROM AgentExecution WHERE startedAt > ? AND id IN (?)", oldest.Add(-time.Minute), ids)
+	if err != nil {
+		return // The next tick asks again; a run that is never seen shows as waiting.
+	}
+	defer rows.Close() //nolint:errcheck // As above.
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for rows.Next() {
+		var id string
+		if rows.Scan(&id) != nil {
+			return
+		}
+		if end, ok := p.waiting[id]; ok {
+			p.seen = append(p.seen, now.Sub(end))
+			delete(p.waiting, id)
+		}
+	}
+}
+
+// latencyStats sums up the probe's measurements.
+type latencyStats struct {
+	count         int
+	overdue       int // Ended more than 5 s ago and not selectable yet.
+	p50, p99, max time.Duration
+}
+
+func (p *probe) latency() latencyStats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stats := latencyStats{count: len(p.seen)}
+	for _, end := range p.waiting {
+		if time.Since(end) > 5*time.Second {
+			stats.overdue++
+		}
+	}
+	if len(p.seen) == 0 {
+		return stats
+	}
+	sorted := slices.Clone(p.seen)
+	slices.Sort(sorted)
+	rank := func(q float64) time.Duration { return sorted[int(math.Ceil(q*float64(len(sorted))))-1] }
+	stats.p50, stats.p99, stats.max = rank(0.5), rank(0.99), sorted[len(sorted)-1]
+	return stats
+}
