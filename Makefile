@@ -1,0 +1,57 @@
+# AgentTrail. "make help" lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+GO      ?= go
+TOOL    := $(GO) tool -modfile=internal/tools/go.mod
+BIN     := bin/agenttrail
+DATA    ?= .data
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+export CGO_ENABLED := 0
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z-]*:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: engines ## Set up everything and run a simulated agent marketplace until Ctrl-C
+	@$(BIN) up --demo --data $(DATA) $(ARGS)
+
+.PHONY: up
+up: engines ## Run everything on this machine until Ctrl-C, without the demo's traffic
+	@$(BIN) up --data $(DATA) $(ARGS)
+
+.PHONY: test
+test: engines ## Set up everything and run every test
+	$(GO) test -timeout 20m ./...
+
+.PHONY: lint
+lint: ## Check style and known mistakes
+	$(TOOL) golangci-lint run ./...
+
+.PHONY: format
+format: ## Format the code
+	$(TOOL) golangci-lint fmt ./...
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities (needs the network)
+	$(TOOL) govulncheck ./...
+
+.PHONY: generate
+generate: ## Write generated files anew
+	$(GO) generate ./...
+
+.PHONY: build
+build: ## Build the binary
+	@$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/agenttrail
+
+.PHONY: engines
+engines: build ## Fetch the embedded ClickHouse and Postgres once, into a cache of this user
+	@$(BIN) engines
+
+.PHONY: clean
+clean: ## Remove what was built and the demo's data
+	rm -rf bin $(DATA)
