@@ -93,6 +93,15 @@ type Traces struct {
 	Resources []Resource
 	Scopes    []Scope
 	Spans     []Span
+	Arena
+}
+
+// Reset empties the request and keeps its memory for the next one.
+func (t *Traces) Reset() {
+	t.Resources = recycle(t.Resources)
+	t.Scopes = recycle(t.Scopes)
+	t.Spans = recycle(t.Spans)
+	t.reset()
 }
 
 // Logs is one OTLP log request.
@@ -100,4 +109,13 @@ type Logs struct {
 	Resources []Resource
 	Scopes    []Scope
 	Records   []Log
+	Arena
+}
+
+// Reset empties the request and keeps its memory for the next one.
+func (l *Logs) Reset() {
+	l.Resources = recycle(l.Resources)
+	l.Scopes = recycle(l.Scopes)
+	l.Records = recycle(l.Records)
+	l.reset()
 }

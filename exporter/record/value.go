@@ -54,3 +54,20 @@ func (v Value) AppendText(dst []byte) []byte {
 		return append(dst, v.Str...)
 	}
 }
+
+// String returns a string value.
+func String(s string) Value { return Value{Kind: ValueString, Str: s} }
+
+// Int returns an integer value.
+func Int(i int64) Value { return Value{Kind: ValueInt, Num: uint64(i)} } //nolint:gosec // Num holds the two's complement.
+
+// Double returns a floating-point value.
+func Double(f float64) Value { return Value{Kind: ValueDouble, Num: math.Float64bits(f)} }
+
+// Bool returns a boolean value.
+func Bool(b bool) Value {
+	if b {
+		return Value{Kind: ValueBool, Num: 1}
+	}
+	return Value{Kind: ValueBool}
+}
