@@ -1,0 +1,73 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+// sysProcAttr gives the child a process group of its own, so that a Ctrl-C in the terminal reaches only the parent, a
+// signal for the parent's death, and the privileges it is to have.
+func sysProcAttr(priv privilege, onDeath syscall.Signal) *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: onDeath}
+	switch priv.mode {
+	case privilegeNamespace:
+		// In its own user namespace the child is an unprivileged account; outside it still owns root's files.
+		attr.Cloneflags = syscall.CLONE_NEWUSER
+		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: priv.uid, HostID: os.Geteuid(), Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: priv.gid, HostID: os.Getegid(), Size: 1}}
+		attr.Credential = &syscall.Credential{Uid: uint32(priv.uid), Gid: uint32(priv.gid), NoSetGroups: true} //nolint:gosec // Ids.
+	case privilegeAccount:
+		attr.Credential = &syscall.Credential{Uid: uint32(priv.uid), Gid: uint32(priv.gid)} //nolint:gosec // Ids.
+	case privilegeSame:
+	}
+	return attr
+}
+
+// processesIn returns the processes whose working folder is dir. Children of ours work in the folder of their data,
+// which nobody else does, so a process id that was given out again cannot mislead us.
+func processesIn(dir, _ string) ([]int, error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, fmt.Errorf("list processes: %w", err)
+	}
+	var pids []int
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		cwd, err := os.Readlink(filepath.Join("/proc", e.Name(), "cwd"))
+		if err != nil || cwd != dir {
+			continue // gone, or somebody else's
+		}
+		// Only a database engine: not a shell that somebody has opened there.
+		exe, err := os.Readlink(filepath.Join("/proc", e.Name(), "exe"))
+		if err != nil || !isEngineProgram(exe) {
+			continue
+		}
+		pids = append(pids, pid)
+	}
+	return pids, nil
+}
+
+// alive tells whether a process exists that has not ended yet; one that has ended may wait for its parent to ask.
+func alive(pid int) bool {
+	if err := syscall.Kill(pid, 0); errors.Is(err, syscall.ESRCH) {
+		return false
+	}
+	raw, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return false
+	}
+	// The state follows the program name, which is in parentheses and may hold anything.
+	for i := len(raw) - 1; i >= 0; i-- {
+		if raw[i] == ')' {
+			return i+2 < len(raw) && raw[i+2] != 'Z' && raw[i+2] != 'X'
+		}
+	}
+	return false
+}
