@@ -87,6 +87,17 @@ func (e *Engine) Connect(settings map[string]string) (*Conn, error) {
 	return c, nil
 }
 
+// Exec runs a statement on the engine's own connection, in the database it was opened with. It is for housekeeping: calls
+// run one after the other.
+func (e *Engine) Exec(sql string, params ...Param) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return errors.New("use ClickHouse engine: the engine is closed")
+	}
+	return e.keeper.Exec(sql, params...)
+}
+
 func (e *Engine) connect(args []string) (*Conn, error) {
 	// argv is C strings; the engine copies what it keeps. Pinned, because Go pointers within Go memory are passed.
 	var pin runtime.Pinner
