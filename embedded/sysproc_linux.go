@@ -44,9 +44,10 @@ func processesIn(dir, _ string) ([]int, error) {
 		if err != nil || cwd != dir {
 			continue // gone, or somebody else's
 		}
-		// Only a database engine: not a shell that somebody has opened there.
+		// Only a database engine: not a shell that somebody has opened there. A process that is about to be gone
+		// has no program any more, but may still hold its listener and its locks.
 		exe, err := os.Readlink(filepath.Join("/proc", e.Name(), "exe"))
-		if err != nil || !isEngineProgram(exe) {
+		if dying := errors.Is(err, os.ErrNotExist); !dying && (err != nil || !isEngineProgram(exe)) {
 			continue
 		}
 		pids = append(pids, pid)
