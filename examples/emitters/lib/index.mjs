@@ -56,6 +56,13 @@ export function start({ processors = [], onePerRequest = false } = {}) {
   return { tracerProvider, loggerProvider, meterProvider, stop };
 }
 
+// serviceProvider is start for an emitter that brings its own span processor: processors gets the OTLP exporter.
+export function serviceProvider(processors) {
+  const provider = new NodeTracerProvider({ resource: resourceFromAttributes(service), spanProcessors: processors(new OTLPTraceExporter()) });
+  provider.register();
+  return { tracerProvider: provider, stop: () => provider.shutdown() };
+}
+
 // main runs the scenario that the command line names. dir is the emitter's folder (import.meta.dirname), emitter the
 // npm package that gives the recording its version. A scenario is { what, run }; run returns the facts, without having
 // looked at any telemetry.
