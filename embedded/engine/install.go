@@ -16,6 +16,9 @@ import (
 	"time"
 )
 
+// stagePrefix begins the name of the folder that an installation fills.
+const stagePrefix = ".stage-"
+
 // Installed says where the engines are.
 type Installed struct {
 	Dir             string `json:"dir"`
@@ -80,16 +83,19 @@ func (f Finder) Install(ctx context.Context, progress io.Writer) (Installed, err
 		return Installed{}, err
 	}
 	// The lock is ours, so whatever earlier installers left is of no use to anybody.
-	leftovers, err := filepath.Glob(filepath.Join(f.Dir, ".stage-*"))
+	entries, err := os.ReadDir(f.Dir)
 	if err != nil {
 		return Installed{}, fmt.Errorf("install engines: %w", err)
 	}
-	for _, dir := range leftovers {
-		if err := os.RemoveAll(dir); err != nil {
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), stagePrefix) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(f.Dir, e.Name())); err != nil {
 			return Installed{}, fmt.Errorf("remove remains of an installation: %w", err)
 		}
 	}
-	stage, err := os.MkdirTemp(f.Dir, ".stage-")
+	stage, err := os.MkdirTemp(f.Dir, stagePrefix)
 	if err != nil {
 		return Installed{}, fmt.Errorf("install engines: %w", err)
 	}
