@@ -31,6 +31,7 @@ func Main(m *testing.M) {
 	}
 	m.Run() // its result becomes the exit code when TestMain returns
 	stopShared()
+	stopSharedPostgres()
 }
 
 // runChild serves until its standard input ends, which it does when the parent closes it or dies.
