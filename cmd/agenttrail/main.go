@@ -49,7 +49,6 @@ func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "agenttrail",
 		Short:         "Record what AI agents do and what it costs",
-		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
