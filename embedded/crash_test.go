@@ -1,6 +1,8 @@
 package embedded
 
 import (
+	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
@@ -143,7 +145,6 @@ func TestChildIgnoresStop(t *testing.T) {
 	again.ClickHouse.Disabled = true
 	start(t, again)
 	requireRows(t, "", again.PostgresURL(), 1000)
-	_ = s.stopErr
 	s.stopErr = nil // the cleanup of the first server repeats its error
 }
 
@@ -167,4 +168,48 @@ func TestInitdbInterrupted(t *testing.T) {
 	leftovers, err := filepath.Glob(filepath.Join(dir, passwordCopy+"*"))
 	require.NoError(t, err)
 	require.Empty(t, leftovers)
+}
+
+// Where the system sends no signal when a parent dies, the pipe has to do.
+func TestClickHouseEndsWithThePipe(t *testing.T) {
+	t.Parallel()
+	base := testServer(t.TempDir())
+	ln, err := Listen(t.Context(), "127.0.0.1:0", "", false)
+	require.NoError(t, err)
+	listener, err := ln.File()
+	require.NoError(t, err)
+	url := "http://" + ln.Addr().String()
+	read, write, err := os.Pipe()
+	require.NoError(t, err)
+	cmd := exec.Command(base.ClickHouse.Command[0], "--data="+base.Dir, "--listen-fd=3", "--parent-fd=4")
+	cmd.Env = append(cmd.Environ(), roleEnv+"=clickhouse")
+	cmd.ExtraFiles = []*os.File{listener, read}
+	require.NoError(t, cmd.Start())
+	require.NoError(t, errors.Join(ln.Close(), listener.Close(), read.Close()))
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	require.Equal(t, "1", clickHouseQuery(t, url, "SELECT 1"))
+	require.NoError(t, write.Close())
+	select {
+	case err := <-done:
+		require.NoError(t, err)
+	case <-time.After(20 * time.Second):
+		_ = cmd.Process.Kill()
+		require.Fail(t, "still running")
+	}
+}
+
+// An engine that does not end leaves the others time to end well.
+func TestStopTimeIsShared(t *testing.T) {
+	t.Parallel()
+	s := start(t, testServer(t.TempDir()))
+	require.NoError(t, syscall.Kill(s.Pids()["ClickHouse"], syscall.SIGSTOP))
+	ctx, cancel := contextWithTimeout(t, 4*time.Second)
+	defer cancel()
+	err := s.Shutdown(ctx)
+	require.ErrorContains(t, err, "stop ClickHouse: it had not ended in time and was killed")
+	require.NotContains(t, err.Error(), "Postgres")
+	require.NoFileExists(t, filepath.Join(s.Dir, "postgres", "postmaster.pid"), "a clean stop")
+	require.Empty(t, workersIn(t, s.Dir))
+	s.stopErr = nil // the cleanup repeats the error
 }

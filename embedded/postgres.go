@@ -181,11 +181,11 @@ func (pg *postgres) arguments() []string {
 	return args
 }
 
-// socketDir returns the folder for the Unix socket, empty for none: where its path would be too long for the system,
-// or where another account could not write it.
+// socketDir returns the folder for the Unix socket, empty for none: where its path would be too long for the system
+// or would need quotes in a list, or where another account could not write it.
 func (pg *postgres) socketDir() string {
 	dir := pg.server.path("run")
-	if pg.priv.mode == privilegeAccount || len(filepath.Join(dir, ".s.PGSQL.65535")) > maxSocketPath {
+	if pg.priv.mode == privilegeAccount || strings.ContainsAny(dir, `,"'@`) || len(filepath.Join(dir, ".s.PGSQL.65535")) > maxSocketPath {
 		return ""
 	}
 	return dir

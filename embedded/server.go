@@ -29,15 +29,16 @@ type Server struct {
 
 	restart restartPolicy // zero means defaultRestart
 
-	mu       sync.Mutex
-	state    serverState
-	stopped  chan struct{} // closed when Shutdown is through
-	stopErr  error
-	folder   *dataFolder
-	ch       *clickHouse
-	pg       *postgres
-	units    []*unit // in order of stopping
+	failOnce sync.Once
 	failures chan error
+
+	mu      sync.Mutex // held while starting and stopping
+	state   serverState
+	stopErr error
+	folder  *dataFolder
+	ch      *clickHouse
+	pg      *postgres
+	units   []*unit // in order of stopping
 }
 
 type serverState int
@@ -75,8 +76,7 @@ func (s *Server) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.state, s.stopped = stateStarted, make(chan struct{})
-	s.errs()
+	s.state = stateStarted
 	defer func() {
 		if err != nil {
 			cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
@@ -161,29 +161,24 @@ func (s *Server) shutdownLocked(ctx context.Context) error {
 		defer cancel()
 	}
 	var errs []error
-	for _, u := range s.units {
-		errs = append(errs, u.shutdown(ctx))
+	for i, u := range s.units {
+		errs = append(errs, u.shutdownWithin(ctx, len(s.units)-1-i))
 	}
 	if s.ch != nil {
 		s.ch.close()
 	}
 	errs = append(errs, s.folder.close())
 	s.stopErr = errors.Join(errs...)
-	close(s.stopped)
 	return s.stopErr
 }
 
 // Err delivers the error of an engine that crashed too often and was given up. The server should be shut down then.
 func (s *Server) Err() <-chan error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	return s.errs()
 }
 
 func (s *Server) errs() chan error {
-	if s.failures == nil {
-		s.failures = make(chan error, 2) // one per engine, so that nobody has to listen
-	}
+	s.failOnce.Do(func() { s.failures = make(chan error, 2) }) // one per engine, so that nobody has to listen
 	return s.failures
 }
 

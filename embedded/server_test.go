@@ -230,3 +230,61 @@ func TestListenerIsInherited(t *testing.T) {
 	s.ClickHouse.Addr = strings.TrimPrefix(other.URL, "http://")
 	require.ErrorIs(t, s.Start(t.Context()), syscall.EADDRINUSE)
 }
+
+// Whatever the folder is called: sockets have short paths only, and lists in settings have separators.
+func TestOddFolderNames(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"dä tä, 'x' [1] $HOME %s", strings.Repeat("long", 40), `back\slash "quoted"`} {
+		t.Run(name[:4], func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), name)
+			s := start(t, testServer(dir))
+			writeRows(t, s.ClickHouseURL(), s.PostgresURL(), 3)
+			stop(t, s)
+			s = start(t, testServer(dir))
+			requireRows(t, s.ClickHouseURL(), s.PostgresURL(), 3)
+		})
+	}
+}
+
+func TestIPv6(t *testing.T) {
+	t.Parallel()
+	s := testServer(t.TempDir())
+	s.ClickHouse.Addr, s.Postgres.Addr = "[::1]:0", "[::1]:0"
+	start(t, s)
+	writeRows(t, s.ClickHouseURL(), s.PostgresURL(), 3)
+	requireRows(t, s.ClickHouseURL(), s.PostgresURL(), 3)
+}
+
+func TestPassword(t *testing.T) {
+	t.Parallel()
+	s := testServer(t.TempDir())
+	s.Postgres.Disabled = true
+	s.ClickHouse.Password = "p@ss word/:?"
+	start(t, s)
+	require.Equal(t, "1", clickHouseQuery(t, s.ClickHouseURL(), "SELECT 1"))
+	_, err := tryClickHouse(t.Context(), "http://"+s.ClickHouseAddr(), "SELECT 1")
+	require.ErrorContains(t, err, "AUTHENTICATION_FAILED")
+}
+
+// The system's Postgres is older than the pinned one; a data folder stays with the version that made it.
+func TestSystemPostgres(t *testing.T) {
+	t.Parallel()
+	none := engine.Finder{Dir: t.TempDir()}
+	bin, err := none.Postgres(0)
+	if err != nil {
+		t.Skip("no Postgres among the system's packages")
+	}
+	dir := t.TempDir()
+	s := testServer(dir)
+	s.ClickHouse.Disabled = true
+	s.Engines = &none
+	start(t, s)
+	require.Equal(t, strconv.Itoa(bin.Major), postgresQuery(t, s.PostgresURL(), "SELECT current_setting('server_version_num')::int / 10000"))
+	writeRows(t, "", s.PostgresURL(), 3)
+	stop(t, s)
+	s = testServer(dir) // now the pinned version is there, too
+	s.ClickHouse.Disabled = true
+	start(t, s)
+	requireRows(t, "", s.PostgresURL(), 3)
+}

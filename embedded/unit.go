@@ -83,6 +83,17 @@ func (u *unit) shutdown(ctx context.Context) error {
 	return err
 }
 
+// shutdownWithin is shutdown, but leaves a quarter of the time to each of the others that are still to stop.
+func (u *unit) shutdownWithin(ctx context.Context, others int) error {
+	if deadline, ok := ctx.Deadline(); ok && others > 0 {
+		left := time.Until(deadline)
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, left-left*time.Duration(others)/4)
+		defer cancel()
+	}
+	return u.shutdown(ctx)
+}
+
 // watch restarts the engine whenever it ends, until ctx does, and returns the child that runs then.
 func (u *unit) watch(ctx context.Context, p *process) *process {
 	var crashes []time.Time
