@@ -171,7 +171,7 @@ func shorten(text string) string {
 	return text
 }
 
-// Ping asks ClickHouse for one value and returns it, trimmed. It is for start-up checks.
+// ask sends a query and returns its answer, which must be short. It is for start-up checks.
 func (in *inserter) ask(ctx context.Context, query string) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, in.timeout, fmt.Errorf("no answer within %s", in.timeout))
 	defer cancel()

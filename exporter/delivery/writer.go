@@ -34,7 +34,8 @@ type Writer struct {
 	closed    bool
 }
 
-// NewWriter returns a writer that is at work until Shutdown. It does not connect; see [Writer.Ask].
+// NewWriter returns a writer that is at work until Shutdown. It connects with the first block;
+// see [Writer.CheckSchema].
 func NewWriter(settings Settings) (*Writer, error) {
 	settings = settings.withDefaults()
 	if settings.MaxBlockRows > LimitBlockRows-1 || settings.MaxBlockBytes > LimitBlockBytes {
@@ -84,9 +85,6 @@ func (w *Writer) Begin(ctx context.Context) (*Batch, error) {
 
 // QueueBytes returns how many bytes of rows are not stored yet.
 func (w *Writer) QueueBytes() int64 { return w.gate.used() }
-
-// Ask sends a query that has one short answer and returns it. The error is a [*Failure] if ClickHouse was reached.
-func (w *Writer) Ask(ctx context.Context, query string) (string, error) { return w.in.ask(ctx, query) }
 
 // Shutdown refuses new requests and stores what was committed. When ctx is done first, it gives up what is left,
 // whose requests are told so. It may be called twice.
