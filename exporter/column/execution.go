@@ -75,7 +75,7 @@ func (b *executionBlock) Append(e *row.Execution) {
 	b.sessionID.add(e.SessionID)
 	b.status.addInt8(enumOr(int8(e.Status), int8(row.StatusSuccess), int8(row.StatusError), int8(row.StatusError)))
 	b.startedAt.addInt64(e.StartedAt)
-	b.duration.addFloat64(e.Duration)
+	b.duration.addFloat64(countable(e.Duration))
 	b.responseTime.addFloat64(e.ResponseTime)
 	b.processingTime.addFloat64(e.ProcessingTime)
 	b.queueTime.addFloat64(e.QueueTime)
@@ -93,6 +93,22 @@ func (b *executionBlock) Append(e *row.Execution) {
 	b.environment.add(e.Environment)
 	b.dialect.add(e.Dialect)
 	b.attributes.add(e.Attributes)
+}
+
+// maxDuration is the longest duration of a run, ms; that is 317 years. Its nanoseconds fit into 64 bits.
+const maxDuration = 1e13
+
+// countable returns a duration that the views of AgentMetrics can sum. They turn it into whole nanoseconds, and a
+// value for which that fails would make ClickHouse refuse the block of all neighbors, every time.
+func countable(ms float64) float64 {
+	switch {
+	case !(ms > 0): // NaN too.
+		return 0
+	case ms > maxDuration:
+		return maxDuration
+	default:
+		return ms
+	}
 }
 
 // tokenColumns are the token counts of a run or a span.

@@ -1,0 +1,244 @@
+package column_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"math"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+	"github.com/stretchr/testify/require"
+
+	"github.com/agenttrail/agenttrail/exporter/column"
+	"github.com/agenttrail/agenttrail/exporter/record"
+	"github.com/agenttrail/agenttrail/exporter/row"
+	"github.com/agenttrail/agenttrail/internal/enginetest"
+	"github.com/agenttrail/agenttrail/schema"
+)
+
+func TestMain(m *testing.M) { enginetest.Main(m) }
+
+// server is a database of the test's own, with all tables.
+type server struct {
+	url, database string
+	conn          driver.Conn
+}
+
+func setup(t *testing.T, database string) server {
+	t.Helper()
+	ch := enginetest.ClickHouse(t)
+	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: database})
+	require.NoError(t, err)
+	conn, err := clickhouse.Open(&clickhouse.Options{Protocol: clickhouse.HTTP, Addr: []string{ch.Addr}, Auth: clickhouse.Auth{Database: database}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close()) })
+	return server{url: ch.URL, database: database, conn: conn}
+}
+
+func (s server) insert(ctx context.Context, t *testing.T, set *column.Set, table column.Table) {
+	t.Helper()
+	var names []string
+	for _, c := range table.Columns() {
+		names = append(names, "`"+c.Name+"`")
+	}
+	q := url.Values{"query": {"INSERT INTO " + s.database + "." + table.String() + " (" + strings.Join(names, ", ") + ") FORMAT Native"}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/?"+q.Encode(), bytes.NewReader(set.AppendNative(nil, table)))
+	require.NoError(t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, resp.StatusCode, string(text))
+}
+
+func TestColumnsAreThoseOfTheSchema(t *testing.T) {
+	t.Parallel()
+	s := setup(t, "column_schema")
+	for table := range column.TableCount {
+		rows, err := s.conn.Query(t.Context(), "SELECT name, type FROM system.columns WHERE database = ? AND table = ? AND name != 'ingestedAt' ORDER BY position", s.database, table.String())
+		require.NoError(t, err)
+		var want []column.Column
+		for rows.Next() {
+			var c column.Column
+			require.NoError(t, rows.Scan(&c.Name, &c.Type))
+			want = append(want, c)
+		}
+		require.NoError(t, rows.Err())
+		require.Equal(t, want, table.Columns(), table.String())
+	}
+}
+
+var (
+	traceID = row.TraceID{0x4b, 0xf9, 0x2f, 0x35, 0x77, 0xb3, 0x4d, 0xa6, 0xa3, 0xce, 0x92, 0x9d, 0x0e, 0x0e, 0x47, 0x36}
+	spanID  = row.SpanID{0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7}
+	rowID   = uuid.MustParse("018f2a6e-1c2d-7abc-8def-0123456789ab")
+)
+
+func TestExtremesOfAnExecution(t *testing.T) {
+	t.Parallel()
+	s := setup(t, "column_execution")
+	set := column.NewSet()
+	at := time.Date(2026, 11, 3, 4, 5, 6, 123456789, time.UTC)
+	set.Execution(&row.Execution{StartedAt: at.UnixNano()})
+	set.Execution(&row.Execution{
+		ID: "ünïcode \x00 \xff 'quoted'", TraceID: traceID, SpanID: spanID, ParentSpanID: spanID, Status: row.StatusTimeout,
+		StartedAt: at.UnixNano() + 1, Duration: math.MaxFloat64, ResponseTime: math.SmallestNonzeroFloat64, ProcessingTime: math.Inf(1),
+		HTTPStatus: math.MaxUint16, CreditsConsumed: 999_999_999_999_999_999, Tokens: row.Tokens{Input: math.MaxUint64},
+		Cost: row.Cost{NanoUSD: -999_999_999_999_999_999, Known: true}, AgentID: strings.Repeat("a", 100_000),
+		Attributes: record.Attrs{{Key: "k", Value: record.String("v")}, {Key: "", Value: record.Int(math.MinInt64)}},
+	})
+	set.Execution(&row.Execution{StartedAt: at.UnixNano() + 2, Duration: math.NaN(), Cost: row.Cost{NanoUSD: 1, Known: true}, CreditsConsumed: -1})
+	s.insert(t.Context(), t, set, column.TableAgentExecution)
+
+	type got struct {
+		ID            string            `ch:"id"`
+		TraceID       string            `ch:"traceId"`
+		SpanID        string            `ch:"spanId"`
+		Parent        string            `ch:"parentSpanId"`
+		Status        string            `ch:"status"`
+		StartedAt     time.Time         `ch:"startedAt"`
+		Duration      float64           `ch:"duration"`
+		ResponseTime  float64           `ch:"responseTime"`
+		Processing    float64           `ch:"processingTime"`
+		HTTPStatus    uint16            `ch:"httpStatus"`
+		Credits       decimal.Decimal   `ch:"creditsConsumed"`
+		InputTokens   uint64            `ch:"inputTokens"`
+		Cost          *decimal.Decimal  `ch:"cost"`
+		AgentID       string            `ch:"agentId"`
+		Attributes    map[string]string `ch:"attributes"`
+		IngestedAtAge int64             `ch:"age"`
+	}
+	var rows []got
+	require.NoError(t, s.conn.Select(t.Context(), &rows, `SELECT id, traceId, spanId, parentSpanId, toString(status) AS status, startedAt, duration,
+		responseTime, processingTime, httpStatus, creditsConsumed, inputTokens, cost, toString(agentId) AS agentId, attributes,
+		dateDiff('second', ingestedAt, now()) AS age FROM AgentExecution ORDER BY startedAt`))
+	require.Len(t, rows, 3)
+	first, second, third := rows[0], rows[1], rows[2]
+	require.Empty(t, first.TraceID+first.SpanID+first.Parent)
+	require.Nil(t, first.Cost)
+	require.Equal(t, at, first.StartedAt.UTC())
+	require.Empty(t, first.Attributes)
+	require.InDelta(t, 0, first.IngestedAtAge, 60)
+	require.Equal(t, "ünïcode \x00 \xff 'quoted'", second.ID)
+	require.Equal(t, "4bf92f3577b34da6a3ce929d0e0e4736", second.TraceID)
+	require.Equal(t, "00f067aa0ba902b7", second.SpanID)
+	require.Equal(t, "00f067aa0ba902b7", second.Parent)
+	require.Equal(t, "timeout", second.Status)
+	require.Equal(t, at.Add(1), second.StartedAt.UTC())
+	require.Equal(t, 1e13, second.Duration)                            //nolint:testifylint // The very bits.
+	require.Equal(t, math.SmallestNonzeroFloat64, second.ResponseTime) //nolint:testifylint // The very bits.
+	require.True(t, math.IsInf(second.Processing, 1))
+	require.Equal(t, uint16(math.MaxUint16), second.HTTPStatus)
+	require.Equal(t, "999999999999.999999", second.Credits.String())
+	require.Equal(t, uint64(math.MaxUint64), second.InputTokens)
+	require.Equal(t, "-999999999.999999999", second.Cost.String())
+	require.Len(t, second.AgentID, 100_000)
+	require.Equal(t, map[string]string{"k": "v", "": "-9223372036854775808"}, second.Attributes)
+	require.Zero(t, third.Duration, "a duration that is no number cannot be summed")
+	require.Equal(t, "0.000000001", third.Cost.String())
+	require.Equal(t, "-0.000001", third.Credits.String())
+}
+
+func TestSpansKeepTheirEventsAndLinks(t *testing.T) {
+	t.Parallel()
+	s := setup(t, "column_span")
+	set := column.NewSet()
+	at := time.Date(2026, 11, 3, 0, 0, 0, 1, time.UTC)
+	attrs := func(k, v string) record.Attrs { return record.Attrs{{Key: k, Value: record.String(v)}} }
+	set.Span(&row.Span{Name: "none", StartedAt: at.UnixNano()})
+	set.Span(&row.Span{
+		Name: "some", StartedAt: at.UnixNano() + 1, Kind: record.KindConsumer, Status: record.StatusError,
+		ResourceAttributes: attrs("service.name", "s"), Attributes: attrs("a", "b"),
+		Events: []record.Event{
+			{Time: uint64(at.UnixNano()), Name: "e1", Attrs: attrs("x", "1")},
+			{Time: uint64(at.UnixNano()) + 5, Name: "e2"},
+			{Time: 0, Name: "e1", Attrs: append(attrs("x", "2"), attrs("y", "3")...)},
+		},
+		Links: []record.Link{{TraceID: traceID, SpanID: spanID, Attrs: attrs("l", "m")}, {}},
+	})
+	s.insert(t.Context(), t, set, column.TableSpan)
+
+	var rows []struct {
+		Name       string              `ch:"name"`
+		Kind       string              `ch:"kind"`
+		Status     string              `ch:"status"`
+		Resource   map[string]string   `ch:"resourceAttributes"`
+		Attributes map[string]string   `ch:"attributes"`
+		Times      []time.Time         `ch:"times"`
+		Names      []string            `ch:"names"`
+		EventAttrs []map[string]string `ch:"eventAttrs"`
+		LinkTraces []string            `ch:"linkTraces"`
+		LinkSpans  []string            `ch:"linkSpans"`
+		LinkAttrs  []map[string]string `ch:"linkAttrs"`
+	}
+	require.NoError(t, s.conn.Select(t.Context(), &rows, "SELECT toString(name) AS name, toString(kind) AS kind, toString(status) AS status, resourceAttributes, attributes, "+
+		"`events.timestamp` AS times, `events.name` AS names, `events.attributes` AS eventAttrs, `links.traceId` AS linkTraces, `links.spanId` AS linkSpans, `links.attributes` AS linkAttrs FROM Span ORDER BY startedAt"))
+	require.Len(t, rows, 2)
+	require.Equal(t, "none", rows[0].Name)
+	require.Empty(t, rows[0].Names)
+	require.Empty(t, rows[0].LinkAttrs)
+	require.Equal(t, "unspecified", rows[0].Kind)
+	r := rows[1]
+	require.Equal(t, []string{"some", "consumer", "error"}, []string{r.Name, r.Kind, r.Status})
+	require.Equal(t, map[string]string{"service.name": "s"}, r.Resource)
+	require.Equal(t, map[string]string{"a": "b"}, r.Attributes)
+	require.Equal(t, []string{"e1", "e2", "e1"}, r.Names)
+	require.Equal(t, []time.Time{at, at.Add(5), time.Unix(0, 0).UTC()}, []time.Time{r.Times[0].UTC(), r.Times[1].UTC(), r.Times[2].UTC()})
+	require.Equal(t, []map[string]string{{"x": "1"}, {}, {"x": "2", "y": "3"}}, r.EventAttrs)
+	require.Equal(t, []string{"4bf92f3577b34da6a3ce929d0e0e4736", ""}, r.LinkTraces)
+	require.Equal(t, []string{"00f067aa0ba902b7", ""}, r.LinkSpans)
+	require.Equal(t, []map[string]string{{"l": "m"}, {}}, r.LinkAttrs)
+}
+
+func TestIdsAndNumbersOfTheOtherTables(t *testing.T) {
+	t.Parallel()
+	s := setup(t, "column_other")
+	set := column.NewSet()
+	at := time.Date(2026, 11, 3, 0, 0, 0, 7, time.UTC)
+	set.Log(&row.Log{ID: row.UUID(rowID), Timestamp: at.UnixNano(), Category: row.CategoryUserAction, Level: row.LevelWarn, SeverityNumber: 13, Context: "{}"})
+	set.Request(&row.Request{ID: row.UUID(rowID), Timestamp: at.UnixNano(), HTTPStatus: 503, RequestBody: "body", RequestHeaders: record.Attrs{{Key: "a", Value: record.String("b")}}})
+	set.Error(&row.Error{ID: row.UUID(rowID), Timestamp: at.UnixNano(), Severity: row.SeverityCritical, Fingerprint: math.MaxUint64, TraceID: traceID})
+	for _, table := range []column.Table{column.TableAgentLog, column.TableRequestLog, column.TableSystemErrors} {
+		s.insert(t.Context(), t, set, table)
+		var id string
+		var stored time.Time
+		require.NoError(t, s.conn.QueryRow(t.Context(), "SELECT toString(id), timestamp FROM "+table.String()).Scan(&id, &stored))
+		require.Equal(t, rowID.String(), id, table.String())
+		require.Equal(t, at, stored.UTC())
+	}
+	var category, level, severity string
+	var number uint8
+	var fingerprint uint64
+	require.NoError(t, s.conn.QueryRow(t.Context(), "SELECT toString(category), toString(level), severityNumber FROM AgentLog").Scan(&category, &level, &number))
+	require.Equal(t, []any{"user_action", "warn", uint8(13)}, []any{category, level, number})
+	require.NoError(t, s.conn.QueryRow(t.Context(), "SELECT toString(severity), fingerprint FROM SystemErrors").Scan(&severity, &fingerprint))
+	require.Equal(t, []any{"critical", uint64(math.MaxUint64)}, []any{severity, fingerprint})
+	var status uint16
+	var body string
+	var headers map[string]string
+	require.NoError(t, s.conn.QueryRow(t.Context(), "SELECT httpStatus, requestBody, requestHeaders FROM RequestLog").Scan(&status, &body, &headers))
+	require.Equal(t, []any{uint16(503), "body", map[string]string{"a": "b"}}, []any{status, body, headers})
+}
+
+func TestLargeBlocksWithManyDistinctValues(t *testing.T) {
+	t.Parallel()
+	s := setup(t, "column_large")
+	set := column.NewSet()
+	const n = 70_000 // Keys of 4 bytes.
+	for i := range n {
+		set.Log(&row.Log{Timestamp: int64(1_790_000_000_000_000_000) + int64(i), AgentID: uuid.NewString(), Message: strings.Repeat("m", i%50)})
+	}
+	s.insert(t.Context(), t, set, column.TableAgentLog)
+	var count, distinct, length uint64
+	require.NoError(t, s.conn.QueryRow(t.Context(), "SELECT count(), uniqExact(agentId), sum(length(message)) FROM AgentLog").Scan(&count, &distinct, &length))
+	require.Equal(t, []uint64{n, n, n / 50 * (49 * 50 / 2)}, []uint64{count, distinct, length})
+}
