@@ -19,8 +19,8 @@ const (
 	keepText    = 8 << 20
 )
 
-// reset forgets everything. Old strings are cleared, so that they do not keep the previous request alive.
-func (a *Arena) reset() {
+// Reset forgets everything. Old strings are cleared, so that they do not keep the previous request alive.
+func (a *Arena) Reset() {
 	a.attrs = recycle(a.attrs)
 	a.events = recycle(a.events)
 	a.links = recycle(a.links)

@@ -101,7 +101,7 @@ func (t *Traces) Reset() {
 	t.Resources = recycle(t.Resources)
 	t.Scopes = recycle(t.Scopes)
 	t.Spans = recycle(t.Spans)
-	t.reset()
+	t.Arena.Reset()
 }
 
 // Logs is one OTLP log request.
@@ -117,5 +117,5 @@ func (l *Logs) Reset() {
 	l.Resources = recycle(l.Resources)
 	l.Scopes = recycle(l.Scopes)
 	l.Records = recycle(l.Records)
-	l.reset()
+	l.Arena.Reset()
 }

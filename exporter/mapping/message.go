@@ -1,0 +1,85 @@
+package mapping
+
+import (
+	"strings"
+
+	"github.com/agenttrail/agenttrail/exporter/record"
+)
+
+// messageOf returns the message of what went wrong in a span, without stack traces.
+func (m *Mapper) messageOf(s *record.Span, v *view, d Dialect, exc *exception) string {
+	if exc != nil && exc.message != "" {
+		return exc.message
+	}
+	if v.has.intersects(&errorMessages.need) {
+		for i := range errorMessages.rows {
+			if x, ok := errorMessages.rows[i].value(v, d); ok && x.Kind == record.ValueString && x.Str != "" {
+				return m.message(x.Str)
+			}
+		}
+	}
+	return m.message(s.StatusMessage)
+}
+
+// message returns the text of an error as it is stored.
+func (m *Mapper) message(s string) string {
+	return m.clean(withoutStack(s), m.cfg.MaxAttributeBytes)
+}
+
+// stackStarts are how the stack trace after a message begins.
+var stackStarts = []string{
+	"Traceback (most recent call last):", // Python
+	"\n    at ",                          // JavaScript
+	"\n\tat ",                            // Java
+	"\ngoroutine ",                       // Go
+	"\n   at ",                           // .NET
+	"\n  File \"",                        // Python
+	"\nstack backtrace:",                 // Rust
+}
+
+const pythonTrace = "Traceback (most recent call last):"
+
+// withoutStack cuts the stack trace off a message. What is nothing but a Python trace ends with its message.
+func withoutStack(s string) string {
+	cut := len(s)
+	for _, start := range stackStarts {
+		if i := strings.Index(s[:cut], start); i >= 0 {
+			cut = i
+		}
+	}
+	if cut == len(s) {
+		return s
+	}
+	if head := strings.TrimRight(s[:cut], " \t\r\n"); head != "" {
+		return head
+	}
+	if strings.HasPrefix(strings.TrimLeft(s, " \t\r\n"), pythonTrace) {
+		s = strings.TrimRight(s, " \t\r\n")
+		if i := strings.LastIndexByte(s, '\n'); i >= 0 && s[i+1] != ' ' {
+			return s[i+1:]
+		}
+	}
+	return s
+}
+
+// leadingType returns the type that a message starts with, as in "RateLimitError: slow down", else "".
+func leadingType(message string) string {
+	i := strings.IndexByte(message, ':')
+	if i < 0 {
+		i = len(message)
+	}
+	if i == 0 || i > 100 {
+		return ""
+	}
+	word := message[:i]
+	for j := range len(word) {
+		c := word[j]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '.') {
+			return ""
+		}
+	}
+	if strings.HasSuffix(word, "Error") || strings.HasSuffix(word, "Exception") {
+		return word
+	}
+	return ""
+}

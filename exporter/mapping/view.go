@@ -1,0 +1,139 @@
+package mapping
+
+import (
+	"unicode/utf8"
+
+	"github.com/agenttrail/agenttrail/exporter/record"
+)
+
+// view finds the known attributes of one record by their number. Each key is looked up once, when it is loaded.
+type view struct {
+	attrs record.Attrs
+	has   keySet
+	slot  [maxKeys]int32
+}
+
+// value returns the value of a known attribute; the record must have it.
+func (v *view) value(id keyID) record.Value { return v.attrs[v.slot[id]].Value }
+
+// get returns the value of a known attribute.
+func (v *view) get(id keyID) (record.Value, bool) {
+	if !v.has.contains(id) {
+		return record.Value{}, false
+	}
+	return v.value(id), true
+}
+
+// str returns a known attribute that is a string, else "".
+func (v *view) str(id keyID) string {
+	if x, ok := v.get(id); ok && x.Kind == record.ValueString {
+		return x.Str
+	}
+	return ""
+}
+
+// load points the view to attributes. Of several with the same key the last one counts, as for an SDK, where setting
+// an attribute again overwrites it.
+func (v *view) load(attrs record.Attrs) {
+	v.attrs, v.has = attrs, keySet{}
+	for i := range attrs {
+		if id, ok := keys.find(keys.hash(attrs[i].Key), attrs[i].Key); ok {
+			v.has.add(id)
+			v.slot[id] = int32(i) //nolint:gosec // An index.
+		}
+	}
+}
+
+// scan loads the view and returns the attributes as they are stored: valid UTF-8, cut to size, each key once. When
+// there is nothing to change, that is attrs itself.
+func (m *Mapper) scan(v *view, attrs record.Attrs) record.Attrs {
+	v.attrs, v.has = attrs, keySet{}
+	clean, unknown := true, false
+	for i := range attrs {
+		a := &attrs[i]
+		h := keys.hash(a.Key)
+		if id, ok := keys.find(h, a.Key); ok {
+			clean = clean && !v.has.contains(id)
+			v.has.add(id)
+			v.slot[id] = int32(i) //nolint:gosec // An index.
+		} else {
+			if !unknown {
+				unknown = true
+				m.seen.reset(len(attrs))
+			}
+			if _, dup := m.see(attrs, h, i); dup {
+				clean = false
+			}
+			clean = clean && len(a.Key) <= maxKeyBytes && utf8.ValidString(a.Key)
+		}
+		clean = clean && m.fits(&a.Value)
+	}
+	if clean {
+		return attrs
+	}
+	return m.repair(attrs)
+}
+
+// see enters attribute i into the set of seen keys, or returns the earlier attribute with the same key.
+func (m *Mapper) see(attrs record.Attrs, h uint64, i int) (int, bool) {
+	p := m.seen.start(h)
+	for ; m.seen.used(p); p = m.seen.next(p) {
+		if s := &m.seen.slots[p]; s.sum == h && attrs[s.idx].Key == attrs[i].Key {
+			return int(s.idx), true
+		}
+	}
+	m.seen.set(p, h, i)
+	return 0, false
+}
+
+func (m *Mapper) fits(v *record.Value) bool {
+	switch v.Kind {
+	case record.ValueString, record.ValueArray, record.ValueMap:
+		return len(v.Str) <= m.cfg.MaxAttributeBytes && utf8.ValidString(v.Str)
+	case record.ValueBytes:
+		return base64Len(len(v.Str)) <= m.cfg.MaxAttributeBytes
+	default:
+		return true
+	}
+}
+
+// repair copies the attributes and changes what cannot be stored as it is.
+func (m *Mapper) repair(attrs record.Attrs) record.Attrs {
+	m.seen.reset(len(attrs))
+	mark := m.arena.AttrMark()
+	m.place = m.place[:0]
+	for i := range attrs {
+		m.place = append(m.place, -1)
+		first, dup := m.see(attrs, keys.hash(attrs[i].Key), i)
+		if !dup {
+			first = i
+		} else {
+			m.stats.Adjusted[ReasonDuplicateKey]++
+		}
+		m.place[first] = int32(i) //nolint:gosec // An index.
+	}
+	for i := range attrs {
+		if last := m.place[i]; last >= 0 {
+			m.arena.AddAttr(m.clean(attrs[i].Key, maxKeyBytes), m.cleanValue(attrs[last].Value))
+		}
+	}
+	return m.arena.TakeAttrs(mark)
+}
+
+func (m *Mapper) cleanValue(v record.Value) record.Value {
+	if m.fits(&v) {
+		return v
+	}
+	if v.Kind == record.ValueBytes {
+		// Marked text cannot be base64, so what is left is stored as the text that it would have been.
+		keep := m.cfg.MaxAttributeBytes / 4 * 3
+		m.stats.Adjusted[ReasonTruncated]++
+		text := record.Value{Kind: record.ValueBytes, Str: v.Str[:keep]}.AppendText(m.arena.Text())
+		return record.String(m.arena.TakeText(appendCutMarker(text, len(v.Str)-keep)))
+	}
+	s := m.clean(v.Str, m.cfg.MaxAttributeBytes)
+	if len(v.Str) > m.cfg.MaxAttributeBytes {
+		return record.String(s)
+	}
+	return record.Value{Kind: v.Kind, Str: s}
+}
