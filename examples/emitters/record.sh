@@ -14,7 +14,13 @@ for e in "${emitters[@]}"; do
 done
 
 cd "$here"
-if [ "${SKIP_INSTALL:-}" = "" ]; then npm ci --no-audit --no-fund --loglevel=error; fi
+install() { (cd "$1" && npm ci --no-audit --no-fund --loglevel=error); }
+if [ "${SKIP_INSTALL:-}" = "" ]; then
+  install . # All but those with a lock file of their own: their trees are large.
+  for e in "${emitters[@]}"; do
+    if [ -f "$e/package-lock.json" ]; then install "$e"; fi
+  done
+fi
 mkdir -p "$out"
 work=$(mktemp -d)
 (cd "$checkout" && go build -o "$work/sink" ./examples/emitters/sink)
@@ -33,6 +39,7 @@ for e in "${emitters[@]}"; do
   while read -r scenario recording; do
     rm -f "$out/$recording".*.json
     OTEL_EXPORTER_OTLP_ENDPOINT=$address/$recording OTEL_NODE_RESOURCE_DETECTORS=none \
+      TRACELOOP_TELEMETRY=false MASTRA_TELEMETRY_DISABLED=1 DO_NOT_TRACK=1 \
       node "$e/main.mjs" "$scenario" </dev/null >"$work/expect.json"
     kill -0 $sink || { echo "record.sh: the sink stopped at $recording; see above" >&2; exit 1; }
     sed "s|$checkout|/app|g" "$work/expect.json" >"$out/$recording.expect.json"

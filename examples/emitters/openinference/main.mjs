@@ -110,15 +110,18 @@ const scenarios = {
     what: 'a root CHAIN with a model call and no AGENT span: a run all the same, named by its span',
     run: run(async () => {
       await asUser('user-1', 'session-1', () => traceChain(() => llm({ prompt: 12, completion: 3 })('Weather?'), { name: 'answer-question' })());
-      return { runs: [{ agent: 'answer-question', outcome: 'success', ...facts, ...who, inputTokens: 12, outputTokens: 3, modelCalls: 1, toolCalls: 0 }] };
+      return { runs: [{ agent: 'answer-question', kind: 'workflow', outcome: 'success', ...facts, ...who, inputTokens: 12, outputTokens: 3, modelCalls: 1, toolCalls: 0 }] };
     }),
   },
   'chain-around-agent': {
-    what: 'a root CHAIN, then an AGENT, then a CHAIN and the model call: one agent runs',
+    what: 'a root CHAIN, then an AGENT, then a CHAIN and the model call',
     run: run(async () => {
       await asUser('user-1', 'session-1', () => traceChain(
         () => agent('weather-agent', () => traceChain(() => llm({ prompt: 12, completion: 3 })('Weather?'), { name: 'prompt' })())(), { name: 'pipeline' })());
-      return { runs: [{ agent: 'weather-agent', outcome: 'success', ...facts, ...who, inputTokens: 12, outputTokens: 3, modelCalls: 1, toolCalls: 0 }] };
+      return { runs: [
+        { agent: 'pipeline', kind: 'workflow', outcome: 'success', ...who },
+        { agent: 'weather-agent', outcome: 'success', ...facts, ...who, inputTokens: 12, outputTokens: 3, modelCalls: 1, toolCalls: 0, nestedIn: 'pipeline' },
+      ] };
     }),
   },
   nested: {
