@@ -1,0 +1,188 @@
+package agenttrailexporter
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"runtime"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configcompression"
+	"go.opentelemetry.io/collector/config/confighttp"
+	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/confmap"
+
+	"github.com/agenttrail/agenttrail/exporter/delivery"
+	"github.com/agenttrail/agenttrail/exporter/mapping"
+)
+
+// Config is what users set. README.md has it in the words of the configuration file.
+type Config struct {
+	// ClientConfig has the endpoint of ClickHouse's HTTP interface, TLS, headers, and the timeout of one INSERT. Its
+	// compression is that of the blocks: lz4, zstd or none.
+	confighttp.ClientConfig `mapstructure:",squash"`
+
+	// Database holds the tables.
+	Database string `mapstructure:"database"`
+	// Username is the user of ClickHouse.
+	Username string `mapstructure:"username"`
+	// Password is the user's password.
+	Password configopaque.String `mapstructure:"password"`
+
+	// MaxBlockRows is how many rows one INSERT has at most.
+	MaxBlockRows int `mapstructure:"max_block_rows"`
+	// MaxBlockBytes is how many bytes one INSERT has at most, before compression. One row may exceed it.
+	MaxBlockBytes int `mapstructure:"max_block_bytes"`
+	// MaxQueueBytes is how many bytes of rows may wait to be stored before new requests have to wait.
+	MaxQueueBytes int64 `mapstructure:"max_queue_bytes"`
+	// MaxRequestBytes is how many bytes the rows of one request may take.
+	MaxRequestBytes int64 `mapstructure:"max_request_bytes"`
+	// MaxWait is how long a request waits for room before it is told to come back.
+	MaxWait time.Duration `mapstructure:"max_wait"`
+	// MaxAttributeBytes is the size to which attribute values are cut.
+	MaxAttributeBytes int `mapstructure:"max_attribute_bytes"`
+	// MaxBodyBytes is the size to which HTTP bodies and the text of log records are cut.
+	MaxBodyBytes int `mapstructure:"max_body_bytes"`
+	// Retry says how an INSERT that failed is repeated.
+	Retry RetryConfig `mapstructure:"retry"`
+
+	// prevent unkeyed literal initialization
+	_ struct{}
+}
+
+// RetryConfig says how an INSERT that failed is repeated.
+type RetryConfig struct {
+	// InitialInterval is the first pause; it doubles every time.
+	InitialInterval time.Duration `mapstructure:"initial_interval"`
+	// MaxInterval is the longest pause.
+	MaxInterval time.Duration `mapstructure:"max_interval"`
+	// MaxElapsedTime is after which time the client is told to come back.
+	MaxElapsedTime time.Duration `mapstructure:"max_elapsed_time"`
+
+	// prevent unkeyed literal initialization
+	_ struct{}
+}
+
+var (
+	_ component.Config    = (*Config)(nil)
+	_ confmap.Unmarshaler = (*Config)(nil)
+)
+
+func createDefaultConfig() component.Config {
+	client := confighttp.NewDefaultClientConfig()
+	client.Endpoint = "http://127.0.0.1:8123"
+	client.Timeout = 30 * time.Second
+	client.Compression = configcompression.Type(delivery.CompressionLZ4)
+	// Two groups in flight with a connection per table each.
+	const connections = 16
+	if keepalive := client.Keepalive.Get(); keepalive != nil {
+		keepalive.MaxIdleConnsPerHost = connections
+	} else {
+		client.MaxIdleConnsPerHost = connections
+	}
+	return &Config{
+		ClientConfig:    client,
+		Database:        "agenttrail",
+		Username:        "default",
+		MaxBlockRows:    250_000,
+		MaxBlockBytes:   64 << 20,
+		MaxQueueBytes:   256 << 20,
+		MaxRequestBytes: 256 << 20,
+		MaxWait:         5 * time.Second,
+
+		MaxAttributeBytes: mapping.DefaultMaxAttributeBytes,
+		MaxBodyBytes:      mapping.DefaultMaxBodyBytes,
+
+		Retry: RetryConfig{
+			InitialInterval: 100 * time.Millisecond,
+			MaxInterval:     5 * time.Second,
+			MaxElapsedTime:  time.Minute,
+		},
+	}
+}
+
+// foreignKeys are settings of other exporters that people bring along, and what to do instead.
+var foreignKeys = []struct{ key, advice string }{
+	{"sending_queue", "this exporter has no queue that could lose rows: it acknowledges a request when its rows are stored; remove the key, and bound memory with max_queue_bytes"},
+	{"retry_on_failure", "remove the key and use retry::initial_interval, retry::max_interval and retry::max_elapsed_time"},
+	{"batcher", "remove the key: requests that come together are stored together"},
+	{"async_insert", "remove the key: inserts are synchronous, so that an acknowledgement means that rows are stored"},
+	{"create_schema", "remove the key and run `agenttrail migrate clickhouse`"},
+	{"ttl", "remove the key: `agenttrail migrate clickhouse` sets how long tables keep their rows"},
+}
+
+// Unmarshal implements [confmap.Unmarshaler], to say what to do about the keys of other exporters.
+func (c *Config) Unmarshal(conf *confmap.Conf) error {
+	var errs []error
+	for _, f := range foreignKeys {
+		if conf.IsSet(f.key) {
+			errs = append(errs, fmt.Errorf("%s: %s", f.key, f.advice))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return conf.Unmarshal(c)
+}
+
+// minValueBytes is the least size to which values may be cut: a cut value ends with a marker.
+const minValueBytes = 64
+
+// Validate implements [confmap.Validator].
+func (c *Config) Validate() error {
+	var errs []error
+	check := func(ok bool, key, problem string) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("%s: %s", key, problem))
+		}
+	}
+	u, err := url.Parse(c.Endpoint)
+	check(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "", "endpoint",
+		"give the address of ClickHouse's HTTP interface, such as http://127.0.0.1:8123; the native protocol of port 9000 is not spoken")
+	check(c.Database != "", "database", "must not be empty")
+	switch delivery.Compression(c.Compression) {
+	case delivery.CompressionLZ4, delivery.CompressionZSTD, delivery.CompressionNone, "":
+	default:
+		check(false, "compression", fmt.Sprintf("%q is not known: use lz4, zstd or none", c.Compression))
+	}
+	check(c.MaxBlockRows > 0 && c.MaxBlockRows < delivery.LimitBlockRows, "max_block_rows",
+		fmt.Sprintf("must be from 1 to %d: ClickHouse cuts larger blocks, and a retry of one would be stored twice", delivery.LimitBlockRows-1))
+	check(c.MaxBlockBytes > 0 && c.MaxBlockBytes <= delivery.LimitBlockBytes, "max_block_bytes",
+		fmt.Sprintf("must be from 1 to %d: ClickHouse cuts larger blocks, and a retry of one would be stored twice", delivery.LimitBlockBytes))
+	check(c.MaxQueueBytes > 0, "max_queue_bytes", "must be positive")
+	check(c.MaxRequestBytes > 0, "max_request_bytes", "must be positive")
+	check(c.MaxWait > 0, "max_wait", "must be positive, such as 5s")
+	check(c.MaxAttributeBytes >= minValueBytes, "max_attribute_bytes", fmt.Sprintf("must be %d or more", minValueBytes))
+	check(c.MaxBodyBytes >= minValueBytes, "max_body_bytes", fmt.Sprintf("must be %d or more", minValueBytes))
+	check(c.Timeout > 0, "timeout", "must be positive, such as 30s: without it an INSERT whose answer got lost would wait for ever")
+	check(c.Retry.InitialInterval > 0, "retry::initial_interval", "must be positive, such as 100ms")
+	check(c.Retry.MaxInterval >= c.Retry.InitialInterval, "retry::max_interval", "must not be less than retry::initial_interval")
+	check(c.Retry.MaxElapsedTime > 0, "retry::max_elapsed_time", "must be positive, such as 1m")
+	return errors.Join(errs...)
+}
+
+func (c *Config) mapping() mapping.Config {
+	return mapping.Config{MaxAttributeBytes: c.MaxAttributeBytes, MaxBodyBytes: c.MaxBodyBytes}
+}
+
+// settings is what the writer needs, without what depends on the host.
+func (c *Config) settings() delivery.Settings {
+	return delivery.Settings{
+		Endpoint:        c.Endpoint,
+		Database:        c.Database,
+		Username:        c.Username,
+		Password:        string(c.Password),
+		Compression:     delivery.Compression(c.Compression),
+		MaxBlockRows:    c.MaxBlockRows,
+		MaxBlockBytes:   c.MaxBlockBytes,
+		MaxQueueBytes:   c.MaxQueueBytes,
+		MaxRequestBytes: c.MaxRequestBytes,
+		MaxWait:         c.MaxWait,
+		RequestTimeout:  c.Timeout,
+		RetryInitial:    c.Retry.InitialInterval,
+		RetryMax:        c.Retry.MaxInterval,
+		RetryElapsed:    c.Retry.MaxElapsedTime,
+		Mappers:         max(2, runtime.GOMAXPROCS(0)),
+	}
+}

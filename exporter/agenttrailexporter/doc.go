@@ -1,0 +1,7 @@
+// Package agenttrailexporter stores what AI agents do in ClickHouse: runs, spans, logs, requests and errors, as typed
+// rows in the tables of schema/clickhouse.
+//
+// It acknowledges a request when its rows are stored.
+package agenttrailexporter
+
+//go:generate go tool -modfile=../../internal/tools/go.mod mdatagen metadata.yaml
