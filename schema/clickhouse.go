@@ -216,7 +216,7 @@ func appliedClickHouse(ctx context.Context, conn driver.Conn, database string) (
 	if err != nil {
 		return nil, fmt.Errorf("read clickhouse schema version: %w", err)
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells.
+	defer rows.Close()
 	for rows.Next() {
 		var version uint32
 		var sum string

@@ -27,17 +27,20 @@ func TestMigrateClickHouse(t *testing.T) {
 	require.Empty(t, again, "a second run has nothing to do")
 
 	t.Run("EveryTableIsThere", func(t *testing.T) {
+		t.Parallel()
 		tables := ch.Exec(t, "SELECT name FROM system.tables WHERE database = '"+cfg.Database+"' ORDER BY name")
 		for _, name := range []string{"AgentExecution", "AgentLog", "AgentMetrics", "AgentMetricsDaily", "AgentMetricsHourly", "ExecutionTrail", "RequestLog", "Span", "SystemErrors"} {
 			require.Contains(t, strings.Split(tables, "\n"), name)
 		}
 	})
 	t.Run("EveryColumnSaysWhatItMeans", func(t *testing.T) {
+		t.Parallel()
 		silent := ch.Exec(t, `SELECT table, name FROM system.columns INNER JOIN system.tables AS t ON t.database = columns.database AND t.name = columns.table
 			WHERE columns.database = '`+cfg.Database+`' AND t.engine LIKE '%MergeTree' AND columns.comment = ''`)
 		require.Empty(t, strings.TrimSpace(silent))
 	})
 	t.Run("CutShortRunsAgain", func(t *testing.T) {
+		t.Parallel()
 		ch.Exec(t, "ALTER TABLE "+cfg.Database+".SchemaMigration DELETE WHERE version = 2 SETTINGS mutations_sync = 2")
 		applied, err := schema.MigrateClickHouse(t.Context(), ch.URL, cfg)
 		require.NoError(t, err)

@@ -68,7 +68,7 @@ func (p *probe) ask(ctx context.Context) {
 	if err != nil {
 		return // The next tick asks again; a run that is never seen shows as waiting.
 	}
-	defer rows.Close() //nolint:errcheck // As above.
+	defer rows.Close()
 	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()

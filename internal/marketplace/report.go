@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -38,7 +39,7 @@ GROUP BY table ORDER BY n DESC`)
 	if err != nil {
 		return fmt.Errorf("count rows: %w", err)
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells.
+	defer rows.Close()
 	t := table(w, "\nTABLE\tROWS\tON DISK")
 	for rows.Next() {
 		var name, size string
@@ -64,7 +65,7 @@ GROUP BY agentId ORDER BY runs DESC LIMIT 10`)
 	if err != nil {
 		return fmt.Errorf("read agent metrics: %w", err)
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells.
+	defer rows.Close()
 	t := table(w, "\nBUSIEST AGENTS, LAST DAY\tRUNS\tSUCCESS\tUSERS\tP50\tP95\tP99\tCREDITS\tRUNS BY HOUR (UTC)")
 	for rows.Next() {
 		var agent, credits string
@@ -90,7 +91,7 @@ FROM SystemErrors GROUP BY fingerprint ORDER BY n DESC LIMIT 8`)
 	if err != nil {
 		return fmt.Errorf("read errors: %w", err)
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells.
+	defer rows.Close()
 	t := table(w, "\nTOP ERRORS\tCODE\tCOMPONENT\tAGENTS\tSAMPLE")
 	for rows.Next() {
 		var n, agents uint64
@@ -117,7 +118,7 @@ func ms(v float64) string {
 }
 
 func thousands(n uint64) string {
-	s := fmt.Sprint(n)
+	s := strconv.FormatUint(n, 10)
 	for i := len(s) - 3; i > 0; i -= 3 {
 		s = s[:i] + "," + s[i:]
 	}

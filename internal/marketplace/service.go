@@ -48,7 +48,7 @@ func newService(ctx context.Context, name, endpoint string, failures *exportFail
 	s := &service{failures: failures}
 	s.traces = sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithBatcher(
 		spanCounter{spans, failures}, sdktrace.WithBlocking(), sdktrace.WithBatchTimeout(exportInterval), sdktrace.WithMaxQueueSize(4096)))
-	s.logs = sdklog.NewLoggerProvider(sdklog.WithResource(res), sdklog.WithProcessor(newBlockingLogs(records, failures)))
+	s.logs = sdklog.NewLoggerProvider(sdklog.WithResource(res), sdklog.WithProcessor(newBlockingLogs(context.WithoutCancel(ctx), records, failures)))
 	scope := "marketplace.example/" + name
 	s.tracer = s.traces.Tracer(scope, trace.WithInstrumentationVersion("3.2.0"))
 	s.logger = s.logs.Logger(scope)
@@ -110,7 +110,7 @@ type blockingLogs struct {
 
 const logBatch = 512
 
-func newBlockingLogs(exporter sdklog.Exporter, failures *exportFailures) *blockingLogs {
+func newBlockingLogs(ctx context.Context, exporter sdklog.Exporter, failures *exportFailures) *blockingLogs {
 	p := &blockingLogs{exporter: exporter, failures: failures, stop: make(chan struct{})}
 	p.stopped.Go(func() {
 		tick := time.NewTicker(exportInterval)
@@ -120,7 +120,7 @@ func newBlockingLogs(exporter sdklog.Exporter, failures *exportFailures) *blocki
 			case <-p.stop:
 				return
 			case <-tick.C:
-				_ = p.ForceFlush(context.Background()) //nolint:errcheck // Counted in failures.
+				_ = p.ForceFlush(ctx) // What fails is counted.
 			}
 		}
 	})
@@ -163,6 +163,4 @@ func (p *blockingLogs) Shutdown(ctx context.Context) (err error) {
 	return err
 }
 
-var (
-	_ sdklog.Processor = (*blockingLogs)(nil)
-)
+var _ sdklog.Processor = (*blockingLogs)(nil)

@@ -187,7 +187,7 @@ func (s *Simulation) RunLive(ctx context.Context) error {
 			next = next.Add(time.Duration(s.planner.rng.ExpFloat64() / s.cfg.Rate * float64(time.Second)))
 		}
 		for len(running) > 0 && !running[0].end().Add(5*time.Millisecond).After(now) {
-			r := heap.Pop(&running).(*run) //nolint:errcheck,forcetypeassert // The heap holds nothing else.
+			r := heap.Pop(&running).(*run)
 			s.emit(ctx, r)
 			s.probe.watch(r.id, r.end())
 		}
@@ -207,7 +207,7 @@ type runHeap []*run
 func (h runHeap) Len() int           { return len(h) }
 func (h runHeap) Less(i, j int) bool { return h[i].end().Before(h[j].end()) }
 func (h runHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *runHeap) Push(x any)        { *h = append(*h, x.(*run)) } //nolint:errcheck,forcetypeassert // heap.Interface.
+func (h *runHeap) Push(x any)        { *h = append(*h, x.(*run)) }
 func (h *runHeap) Pop() any {
 	last := (*h)[len(*h)-1]
 	*h = (*h)[:len(*h)-1]
