@@ -52,16 +52,15 @@ func run(log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	failed := make(chan error, 1)
-	s := &sink{dir: *dir, scrub: strings.NewReplacer(scrubs...), seen: map[string]int{}, failed: failed}
+	s := newSink(*dir, strings.NewReplacer(scrubs...))
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
-	go func() { failed <- server.Serve(listener) }()
+	go func() { s.failed <- server.Serve(listener) }()
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
-		failed <- nil
+		s.failed <- nil
 	}()
 	fmt.Fprintf(os.Stdout, "http://%s\n", listener.Addr())
-	err = <-failed
+	err = <-s.failed
 	log.Info("requests written", "count", s.total())
 	return err
 }
@@ -70,10 +69,14 @@ func run(log *slog.Logger) error {
 type sink struct {
 	dir    string
 	scrub  *strings.Replacer
-	failed chan<- error
+	failed chan error // the reason to stop, nil when the input ended
 
 	mu   sync.Mutex
 	seen map[string]int // requests by recording and signal
+}
+
+func newSink(dir string, scrub *strings.Replacer) *sink {
+	return &sink{dir: dir, scrub: scrub, failed: make(chan error, 3), seen: map[string]int{}}
 }
 
 var target = regexp.MustCompile(`^/([a-z0-9][A-Za-z0-9._-]*)/v1/(traces|logs|metrics)$`)
