@@ -25,7 +25,6 @@ const (
 	// What these are depends on the span's place or on another attribute.
 	classChain       // a workflow when nothing of an agent encloses it, else a step
 	classMarkedChain // a workflow when langsmith.is_root says so, else a step
-	classFlow        // an agent when genkit:isRoot says so, else a step
 )
 
 // operation is what Span.operation says.
@@ -154,7 +153,7 @@ var classRules = []classRule{
 	{"gen_ai.operation.name", "execute_event_loop_cycle", classStep, DialectStrands, "strands"},
 	{"gen_ai.operation.name", "rerank", classStep, DialectGenAI, "@ai-sdk/otel 1.0"},
 
-	{"genkit:metadata:subtype", "flow", classFlow, DialectGenkit, "genkit"},
+	{"genkit:metadata:subtype", "flow", classAgent, DialectGenkit, "genkit: flows that a flow calls, too"},
 	{"genkit:metadata:subtype", "model", classInference, DialectGenkit, "genkit"},
 	{"genkit:metadata:subtype", "tool", classTool, DialectGenkit, "genkit"},
 	{"genkit:metadata:subtype", "embedder", classEmbedding, DialectGenkit, "genkit"},
@@ -164,6 +163,7 @@ var classRules = []classRule{
 	{"genkit:metadata:subtype", "reranker", classStep, DialectGenkit, "genkit"},
 	{"genkit:metadata:subtype", "evaluator", classStep, DialectGenkit, "genkit"},
 	{"genkit:type", "flowStep", classStep, DialectGenkit, "genkit"},
+	{"genkit:type", "util", classStep, DialectGenkit, "genkit 1.42: sums its model calls"},
 
 	{"langsmith.span.kind", "llm", classInference, DialectLangSmith, "langsmith-sdk"},
 	{"langsmith.span.kind", "tool", classTool, DialectLangSmith, "langsmith-sdk"},
@@ -230,7 +230,6 @@ var (
 	idOwnOperation  = keys.intern(KeyOperation)
 	idOperationName = keys.intern("operation.name")
 	idAIOperationID = keys.intern("ai.operationId")
-	idGenkitIsRoot  = keys.intern("genkit:isRoot")
 	idLangSmithRoot = keys.intern("langsmith.is_root")
 	idProviderName  = keys.intern("gen_ai.provider.name")
 	idSystem        = keys.intern("gen_ai.system")
@@ -247,8 +246,6 @@ func (m *Mapper) classify(s *record.Span, v *view, scope Dialect) (class, Dialec
 			return classRequest, DialectHTTP
 		}
 		return classNone, scope
-	case classFlow:
-		c = pick(truth(v, idGenkitIsRoot), classAgent, classStep)
 	case classMarkedChain:
 		c = pick(truth(v, idLangSmithRoot), classWorkflow, classStep)
 	}

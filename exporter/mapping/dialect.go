@@ -74,7 +74,6 @@ var scopeDialects = []struct {
 	{"langfuse-sdk", DialectLangfuse, "langfuse-js v5"},
 	{"genkit-tracer", DialectGenkit, "firebase genkit"},
 	{"@traceloop/", DialectTraceloop, "openllmetry-js 0.27"},
-	{"opentelemetry.instrumentation.", DialectTraceloop, "openllmetry 0.62 (scopes of its Python instrumentations)"},
 	{"com.anthropic.claude_code", DialectClaudeCode, "claude code"},
 	{"vllm", DialectVLLM, "vLLM"},
 }

@@ -30,7 +30,8 @@ var runIDs = newTable(
 // parentIDs is the id of the run that called a run.
 var parentIDs = newTable(source{key: KeyExecutionParentID, from: "agenttrail"})
 
-// agentIDs is the stable id of the agent of a run.
+// agentIDs is the stable id of the agent of a run. langfuse.trace.name is not in it: it names the request, and
+// Langfuse names an agent by its span.
 var agentIDs = newTable(
 	source{key: KeyAgentID, from: "agenttrail"},
 	source{key: "gen_ai.agent.id", from: "semconv v1.30"},
@@ -44,7 +45,6 @@ var agentIDs = newTable(
 	source{key: "agent_name", from: "pydantic-ai"},
 	source{key: "gen_ai.workflow.name", from: "semconv v1.41"},
 	source{key: "genkit:name", from: "genkit"},
-	source{key: "langfuse.trace.name", from: "langfuse"},
 )
 
 // agentNames is the human-readable name of the agent of a run; without one the id is the name.
@@ -133,10 +133,12 @@ var models = newTable(
 	source{key: "llm.request.model_name", from: "openinference"},
 	source{key: "ai.model.id", from: "ai v4 to v6"},
 	source{key: "langfuse.observation.model.name", from: "langfuse"},
-	source{key: "genkit:name", only: DialectGenkit, from: "genkit: on model spans"},
 	source{key: "model_name", from: "pydantic-ai"},
 	source{key: "model", only: DialectClaudeCode, from: "claude code"},
 )
+
+// modelSpans is what names the model on spans of inferences only.
+var modelSpans = newTable(source{key: "genkit:name", from: "genkit"})
 
 var providers = newTable(
 	source{key: "gen_ai.provider.name", from: "semconv v1.37"},

@@ -23,7 +23,19 @@ func (m *Mapper) messageOf(s *record.Span, v *view, d Dialect, exc *exception) s
 
 // message returns the text of an error as it is stored.
 func (m *Mapper) message(s string) string {
-	return m.clean(withoutStack(s), m.cfg.MaxAttributeBytes)
+	s, _ = splitType(withoutStack(s))
+	return m.clean(s, m.cfg.MaxAttributeBytes)
+}
+
+// splitType splits "<message>\n\n<Type>: <message>", which LangChain's instrumentation writes, and returns the type
+// that any other message starts with.
+func splitType(s string) (message, kind string) {
+	if i := strings.LastIndex(s, "\n\n"); i > 0 {
+		if t := leadingType(s[i+2:]); t != "" && strings.TrimPrefix(s[i+2+len(t):], ": ") == s[:i] {
+			return s[:i], t
+		}
+	}
+	return s, leadingType(s)
 }
 
 // stackStarts are how the stack trace after a message begins.

@@ -10,21 +10,33 @@ import (
 // mark is an attribute value by which an emitter says that a span failed, whatever its status is.
 type mark struct {
 	key   string
+	path  string // the member to read when the attribute holds a JSON object
 	value string
 	only  Dialect
+	threw bool   // it says that something was thrown
+	code  string // the reason, where nothing else tells
 	from  string
 }
 
 var failureMarks = []mark{
-	{"langfuse.observation.level", "ERROR", DialectNone, "langfuse: the status stays unset"},
-	{"genkit:state", "error", DialectNone, "genkit"},
-	{"gen_ai.response.status", "failed", DialectNone, "genai, proposed"},
-	{"gen_ai.response.status", "cancelled", DialectNone, "genai, proposed"},
-	{"gen_ai.execution.status", "error", DialectNone, "openlit"},
-	{"gen_ai.execution.status", "failed", DialectNone, "openlit"},
-	{"gen_ai.task.status", "failure", DialectNone, "openllmetry"},
-	{"gen_ai.tool.status", "error", DialectNone, "strands"},
-	{"success", "false", DialectClaudeCode, "claude code"},
+	{key: "langfuse.observation.level", value: "ERROR", from: "langfuse: the status stays unset"},
+	{key: "genkit:state", value: "error", from: "genkit"},
+	{key: "ai.response.finishReason", value: "error", threw: true, from: "ai v4 to v6: a stream that broke, status unset"},
+	{key: "gen_ai.response.finish_reasons", value: `["error"]`, threw: true, from: "@ai-sdk/otel 1.0, mastra: the same"},
+	{key: "mastra.agent_run.output", path: "status", value: "aborted", code: "aborted", from: "mastra 1.4: status OK"},
+	{key: "gen_ai.response.status", value: "failed", from: "genai, proposed"},
+	{key: "gen_ai.response.status", value: "cancelled", code: "cancelled", from: "genai, proposed"},
+	{key: "gen_ai.execution.status", value: "error", from: "openlit"},
+	{key: "gen_ai.execution.status", value: "failed", from: "openlit"},
+	{key: "gen_ai.task.status", value: "failure", from: "openllmetry"},
+	{key: "gen_ai.tool.status", value: "error", from: "strands"},
+	{key: "success", value: "false", only: DialectClaudeCode, from: "claude code"},
+}
+
+// statusThrows are the dialects whose emitters set status ERROR only when something was thrown, but record no
+// exception.
+var statusThrows = map[Dialect]bool{
+	DialectLangfuse: true, // langfuse-js v5, startActiveObservation
 }
 
 // errorTypes is the low-cardinality reason of a failure.
@@ -102,7 +114,11 @@ var cancelTypes = []typeRule{
 
 // cancelMessages are whole messages that mean the same.
 var cancelMessages = []string{
-	"context canceled", // Go
+	"context canceled",            // Go
+	"this operation was aborted",  // JavaScript AbortController
+	"the operation was aborted.",  // browsers
+	"the user aborted a request.", // node-fetch
+	"request was aborted.",        // openai-node
 }
 
 // resultTypes name an outcome without the wanted result, although they may look like an exception.
@@ -191,9 +207,10 @@ func isTimeoutMessage(message string) bool {
 }
 
 type compiledMark struct {
-	id    keyID
+	tableRow
 	value string
-	only  Dialect
+	threw bool
+	code  string
 }
 
 var (
@@ -209,7 +226,7 @@ var (
 func newMarks(marks []mark) []compiledMark {
 	var out []compiledMark
 	for _, m := range marks {
-		out = append(out, compiledMark{keys.intern(m.key), m.value, m.only})
+		out = append(out, compiledMark{newTable(source{key: m.key, path: m.path, only: m.only}).rows[0], m.value, m.threw, m.code})
 	}
 	return out
 }
@@ -224,24 +241,23 @@ func markKeys(marks []compiledMark) *keySet {
 	return s
 }
 
-// failing reports whether a span says of itself that it failed.
-func failing(s *record.Span, v *view, d Dialect) bool {
-	if s.Status == record.StatusError {
-		return true
-	}
+// readFailure reads whether a span says of itself that it failed.
+func readFailure(s *record.Span, v *view, n *node) {
+	n.failing = s.Status == record.StatusError
+	n.threw = n.failing && statusThrows[n.dialect]
 	if !v.has.intersects(failKeys) {
-		return false
+		return
 	}
 	if s.Status != record.StatusOK && present(v, idErrorType) || present(v, idOwnErrorCode) {
-		return true
+		n.failing = true
 	}
 	for i := range failMarks {
 		f := &failMarks[i]
-		if x, ok := v.get(f.id); ok && (f.only == DialectNone || f.only == d) && equalText(x, f.value) {
-			return true
+		if x, ok := f.tableRow.value(v, n.dialect); ok && equalText(x, f.value) {
+			n.failing, n.threw = true, n.threw || f.threw
+			fill(&n.code, f.code)
 		}
 	}
-	return false
 }
 
 // present reports whether an attribute has a value that is not empty.
@@ -254,7 +270,7 @@ func equalText(v record.Value, want string) bool {
 	if v.Kind == record.ValueBool {
 		return (want == "true") == v.Bool() && (want == "true" || want == "false")
 	}
-	return v.Kind == record.ValueString && strings.EqualFold(v.Str, want)
+	return (v.Kind == record.ValueString || v.Kind == record.ValueArray) && strings.EqualFold(v.Str, want)
 }
 
 var ownStatuses = map[string]row.Status{
@@ -288,10 +304,13 @@ func (m *Mapper) outcomeOf(s *record.Span, v *view, n *node, exc *exception) out
 	errType, _ := m.text(v, errorTypes, n.dialect)
 	excType := ""
 	if exc != nil {
-		excType = exc.kind
+		excType = exc.typeName()
 	}
 	o.message = m.messageOf(s, v, n.dialect, exc)
-	status := m.judgeFailure(errType, excType, o.message, exc != nil)
+	if excType == "" {
+		excType = leadingType(o.message)
+	}
+	status := m.judgeFailure(errType, excType, o.message, exc != nil || n.threw)
 	if o.own && o.status == row.StatusSuccess { // The emitter knows better: a handled error.
 		o.code = v.str(idOwnErrorCode)
 		o.message = ""
@@ -300,7 +319,7 @@ func (m *Mapper) outcomeOf(s *record.Span, v *view, n *node, exc *exception) out
 	if !o.own {
 		o.status = status
 	}
-	o.code = m.codeOf(s, v, errType, excType, o, aborted)
+	o.code = m.codeOf(v, errType, excType, n.code, o, aborted)
 	return o
 }
 
@@ -311,7 +330,7 @@ func (m *Mapper) judgeFailure(errType, excType, message string, threw bool) row.
 		return row.StatusTimeout
 	case matchType(cancelTypes, errType) || matchType(cancelTypes, excType) || matchMessage(cancelMessages, message):
 		return row.StatusFailed
-	case threw || namesException(errType):
+	case threw || namesException(errType) || namesException(excType):
 		return row.StatusError
 	default:
 		return row.StatusFailed
@@ -320,7 +339,7 @@ func (m *Mapper) judgeFailure(errType, excType, message string, threw bool) row.
 
 // codeOf returns the reason of a run that did not succeed: what names it, else the type that its message starts
 // with, else its kind.
-func (m *Mapper) codeOf(s *record.Span, v *view, errType, excType string, o outcome, aborted bool) string {
+func (m *Mapper) codeOf(v *view, errType, excType, code string, o outcome, aborted bool) string {
 	switch {
 	case errType != "":
 		return errType
@@ -328,9 +347,8 @@ func (m *Mapper) codeOf(s *record.Span, v *view, errType, excType string, o outc
 		return excType
 	case aborted:
 		return "aborted"
-	}
-	if t := leadingType(o.message); t != "" {
-		return m.name(t)
+	case code != "":
+		return code
 	}
 	if x, ok := v.get(idFinish); ok && (strings.Contains(x.Str, "content_filter") || strings.Contains(x.Str, "content-filter")) {
 		return "content_filter"

@@ -12,10 +12,26 @@ type exception struct {
 	span    int32
 	event   int32
 	kind    string // exception.type
+	inText  string // the type that the text of the message names, for emitters that give no other
 	message string // without stack trace
 }
 
+// typeName returns the type of an exception, "" when nothing tells.
+func (e *exception) typeName() string {
+	if e.kind != "" {
+		return e.kind
+	}
+	return e.inText
+}
+
 const exceptionEvent = "exception" // semconv v1.0
+
+// domExceptions are the codes that the JavaScript SDK writes as exception.type of a DOMException, whose name it drops.
+var domExceptions = map[string]string{
+	"19": "NetworkError",
+	"20": "AbortError",
+	"23": "TimeoutError",
+}
 
 // plainRecord stands for the depth of an error that is a log record without an exception: each is its own error.
 const plainRecord = -2
@@ -33,11 +49,17 @@ func (m *Mapper) readExceptions(s *record.Span, n *node, i int) {
 			continue
 		}
 		m.ev.load(s.Events[k].Attrs)
+		kind := m.ev.str(idExceptionType)
+		if name, ok := domExceptions[kind]; ok {
+			kind = name
+		}
+		message, inText := splitType(withoutStack(m.ev.str(idExceptionMessage)))
 		m.excs = append(m.excs, exception{
 			span:    int32(i), //nolint:gosec // An index.
 			event:   int32(k), //nolint:gosec // An index.
-			kind:    m.name(m.ev.str(idExceptionType)),
-			message: m.message(m.ev.str(idExceptionMessage)),
+			kind:    m.name(kind),
+			inText:  m.name(inText),
+			message: m.clean(message, m.cfg.MaxAttributeBytes),
 		})
 		n.excs++
 	}
@@ -80,15 +102,16 @@ func (m *Mapper) addSpanError(t *record.Traces, i int, exc *exception) {
 	before := m.stats
 	defer func() { m.stats = before }() // What is wrong with the span is counted for the span.
 	m.v.load(s.Attrs)
-	kind, message := "", ""
+	kind, message, inText := "", "", ""
 	if exc != nil {
-		kind, message = exc.kind, exc.message
+		kind, message, inText = exc.kind, exc.message, exc.inText
 	}
 	if message == "" {
 		message = m.messageOf(s, &m.v, n.dialect, exc)
 	}
 	code, _ := m.text(&m.v, errorTypes, n.dialect)
 	fill(&code, kind)
+	fill(&code, inText)
 	if code == "" && n.httpStatus >= 500 && n.request {
 		code = m.uintText(uint64(n.httpStatus))
 	}

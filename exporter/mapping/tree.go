@@ -8,6 +8,7 @@ import (
 // node is what the mapping knows of one span.
 type node struct {
 	attrs    record.Attrs // as they are stored
+	code     string       // of a failure mark
 	user     string       // what the span itself says
 	session  string
 	model    string
@@ -19,6 +20,7 @@ type node struct {
 	dialect  Dialect
 
 	failing  bool // the span says of itself that it failed
+	threw    bool // an emitter's mark says that it threw
 	request  bool // an HTTP request that was answered
 	isRun    bool // of a run, perhaps of one that was merged into another
 	head     bool // a row of AgentExecution is about it
@@ -100,12 +102,15 @@ func (m *Mapper) readSpans(t *record.Traces) {
 		n.attrs = m.scan(v, s.Attrs)
 		n.class, n.dialect = m.classify(s, v, m.scopes[s.Scope])
 		n.request = n.class == classRequest || isServerRequest(s, v)
-		n.failing = failing(s, v, n.dialect)
+		readFailure(s, v, n)
 		n.user, _ = m.text(v, userIDs, n.dialect)
 		n.session, _ = m.text(v, sessionIDs, n.dialect)
 		n.effUser, n.effSession = n.user, n.session
 		if n.class != classNone {
 			n.model, _ = m.text(v, models, n.dialect)
+			if n.model == "" && (n.class == classInference || n.class == classEmbedding) {
+				n.model, _ = m.text(v, modelSpans, n.dialect)
+			}
 			n.provider, _ = m.text(v, providers, n.dialect)
 			n.use = m.usageOf(v, n.dialect)
 			if n.class == classTool {

@@ -1,0 +1,118 @@
+package mapping
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/agenttrail/agenttrail/exporter/frompdata"
+	"github.com/agenttrail/agenttrail/exporter/record"
+	"github.com/agenttrail/agenttrail/exporter/row"
+)
+
+// nothing is a sink that does nothing.
+type nothing struct{}
+
+func (nothing) Execution(*row.Execution) {}
+func (nothing) Span(*row.Span)           {}
+func (nothing) Log(*row.Log)             {}
+func (nothing) Request(*row.Request)     {}
+func (nothing) Error(*row.Error)         {}
+
+// mix is a request with n copies of typical traces, each with ids of its own: a request that starts a run with three
+// steps and a tool, a run with nested runs, one that fails, and one of plain HTTP spans.
+func mix(tb testing.TB, n int) ptrace.Traces {
+	tb.Helper()
+	all := ptrace.NewTraces()
+	for k := range n {
+		for i, name := range []string{"own-around-ai-sdk", "genai-v1.36", "same-exception", "http-old-names"} {
+			raw, err := os.ReadFile("testdata/handmade-" + name + ".traces.json")
+			require.NoError(tb, err)
+			td, err := (&ptrace.JSONUnmarshaler{}).UnmarshalTraces(raw)
+			require.NoError(tb, err)
+			for _, rs := range td.ResourceSpans().All() {
+				for _, ss := range rs.ScopeSpans().All() {
+					for _, s := range ss.Spans().All() {
+						id := s.TraceID()
+						id[0], id[1], id[2] = byte(k), byte(k>>8), byte(i+1)
+						s.SetTraceID(pcommon.TraceID(id))
+					}
+				}
+			}
+			td.ResourceSpans().MoveAndAppendTo(all.ResourceSpans())
+		}
+	}
+	return all
+}
+
+func TestSteadyStateAllocatesNothing(t *testing.T) {
+	var in record.Traces
+	td := mix(t, 20)
+	m := New(Config{})
+	require.Zero(t, testing.AllocsPerRun(20, func() {
+		frompdata.Traces(td, &in)
+		m.Traces(&in, receivedAt, nothing{})
+	}))
+
+	raw, err := os.ReadFile("testdata/handmade-logs.logs.json")
+	require.NoError(t, err)
+	ld, err := (&plog.JSONUnmarshaler{}).UnmarshalLogs(raw)
+	require.NoError(t, err)
+	var logs record.Logs
+	require.Zero(t, testing.AllocsPerRun(20, func() {
+		frompdata.Logs(ld, &logs)
+		m.Logs(&logs, receivedAt, nothing{})
+	}))
+}
+
+func BenchmarkMapping(b *testing.B) {
+	td := mix(b, 500)
+	var in record.Traces
+	frompdata.Traces(td, &in)
+	m := New(Config{})
+	spans := td.SpanCount()
+	b.ReportAllocs()
+	for b.Loop() {
+		m.Traces(&in, receivedAt, nothing{})
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*spans), "ns/span")
+}
+
+func BenchmarkFromPdata(b *testing.B) {
+	td := mix(b, 500)
+	var in record.Traces
+	spans := td.SpanCount()
+	b.ReportAllocs()
+	for b.Loop() {
+		frompdata.Traces(td, &in)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*spans), "ns/span")
+}
+
+func BenchmarkMappingLogs(b *testing.B) {
+	ld := plog.NewLogs()
+	sl := ld.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty()
+	for i := range 8000 {
+		l := sl.LogRecords().AppendEmpty()
+		l.SetTimestamp(pcommon.Timestamp(1795460690000000000 + i))
+		l.SetSeverityNumber(plog.SeverityNumberInfo)
+		l.Body().SetStr(fmt.Sprintf("tool call %d finished", i))
+		l.Attributes().PutStr("user.id", "u-1")
+		l.Attributes().PutStr("session.id", "s-1")
+		l.Attributes().PutInt("duration_ms", 12)
+		l.Attributes().PutStr("tool", "search")
+	}
+	var in record.Logs
+	frompdata.Logs(ld, &in)
+	m := New(Config{})
+	b.ReportAllocs()
+	for b.Loop() {
+		m.Logs(&in, receivedAt, nothing{})
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*8000), "ns/record")
+}
