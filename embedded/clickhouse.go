@@ -98,7 +98,7 @@ func (c *clickHouse) stopOrphan(ctx context.Context) error {
 		return fmt.Errorf("start ClickHouse: %w", err)
 	}
 	if n > 0 {
-		c.server.Logger.Warn("stopped a ClickHouse that an earlier server left running")
+		c.server.Logger.WarnContext(ctx, "stopped a ClickHouse that an earlier server left running")
 	}
 	return nil
 }

@@ -128,7 +128,7 @@ func serveClickHouse(ctx context.Context, cfg chserver.Config, logger *slog.Logg
 // watchParent calls gone when nobody holds the other end of the pipe any more.
 func (p *ClickHouseProcess) watchParent(gone func(), logger *slog.Logger) {
 	syscall.CloseOnExec(p.ParentFD)
-	pipe := os.NewFile(uintptr(p.ParentFD), "parent") //nolint:gosec // A file descriptor.
+	pipe := os.NewFile(uintptr(p.ParentFD), "parent")
 	go func() {
 		_, _ = io.Copy(io.Discard, pipe) // any end of it is the parent's end
 		logger.Info("parent has ended, stopping")
@@ -140,7 +140,7 @@ func (p *ClickHouseProcess) listener(ctx context.Context, hasPassword bool) (net
 	if p.ListenFD == 0 {
 		return Listen(ctx, p.Addr, "--addr", hasPassword)
 	}
-	file := os.NewFile(uintptr(p.ListenFD), "listener") //nolint:gosec // A file descriptor.
+	file := os.NewFile(uintptr(p.ListenFD), "listener")
 	ln, err := net.FileListener(file)
 	if err != nil {
 		return nil, fmt.Errorf("use inherited listener: %w", err)

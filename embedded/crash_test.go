@@ -153,11 +153,11 @@ func TestInitdbInterrupted(t *testing.T) {
 	dir := t.TempDir()
 	self := testServer(dir).ClickHouse.Command[0]
 	// Kill the helper at several points of its first start, whatever it is doing then.
-	for _, after := range []time.Duration{30, 150, 400, 700, 900} {
+	for _, after := range []int{30, 150, 400, 700, 900} {
 		cmd := exec.Command(self, dir)
 		cmd.Env = append(cmd.Environ(), roleEnv+"=server")
 		require.NoError(t, cmd.Start())
-		time.Sleep(after * time.Millisecond) // any moment will do
+		time.Sleep(time.Duration(after) * time.Millisecond) // any moment will do
 		require.NoError(t, cmd.Process.Kill())
 		_ = cmd.Wait()
 	}

@@ -89,17 +89,17 @@ func checkStranger(path string) error {
 
 func (f *dataFolder) takeLock() error {
 	name := filepath.Join(f.path, "lock")
-	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // The data folder is the user's choice.
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("lock data folder: %w", err)
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // A file descriptor.
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		defer file.Close()
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
 			return fmt.Errorf("lock data folder %s: %w; it must be on a file system with locks", f.path, err)
 		}
 		holder := "another process"
-		if raw, err := os.ReadFile(name); err == nil { //nolint:gosec // As above.
+		if raw, err := os.ReadFile(name); err == nil {
 			if pid, err := strconv.Atoi(strings.TrimSpace(string(raw))); err == nil {
 				holder = "process " + strconv.Itoa(pid)
 			}
@@ -118,7 +118,7 @@ func (f *dataFolder) takeLock() error {
 
 func (f *dataFolder) readMarker() error {
 	name := filepath.Join(f.path, markerName)
-	raw, err := os.ReadFile(name) //nolint:gosec // As above.
+	raw, err := os.ReadFile(name)
 	if errors.Is(err, os.ErrNotExist) {
 		raw, err := json.Marshal(marker{Product: "agenttrail", Format: folderFormat})
 		if err != nil {
@@ -157,7 +157,7 @@ func (f *dataFolder) close() error {
 
 // syncDir makes a rename in dir durable.
 func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // Below the data folder.
+	d, err := os.Open(dir)
 	if err != nil {
 		return fmt.Errorf("sync folder: %w", err)
 	}

@@ -20,7 +20,7 @@ func (pg *postgres) prepareData(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	pg.bin, err = pg.server.Engines.Postgres(major)
+	pg.bin, err = pg.server.Engines.Postgres(major) //nolint:contextcheck // Asks the program for its version, for seconds at most.
 	if major != 0 && err != nil {
 		return fmt.Errorf("start Postgres: the data folder %s was made by Postgres %d, which is not here; to move to another version, dump it with the old one and load it into a new data folder: %w", pg.dir, major, err)
 	}
@@ -77,7 +77,7 @@ func (pg *postgres) removePasswordCopies() error {
 
 // clusterVersion returns the major version that made the data folder, 0 if there is none yet.
 func clusterVersion(dir string) (int, error) {
-	raw, err := os.ReadFile(filepath.Join(dir, "PG_VERSION")) //nolint:gosec // Below the data folder.
+	raw, err := os.ReadFile(filepath.Join(dir, "PG_VERSION"))
 	if errors.Is(err, os.ErrNotExist) {
 		entries, err := os.ReadDir(dir)
 		if errors.Is(err, os.ErrNotExist) {

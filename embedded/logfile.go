@@ -29,7 +29,7 @@ func openLog(path string) (*os.File, int64, error) {
 			}
 		}
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600) //nolint:gosec // Below the data folder.
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, 0, fmt.Errorf("open log: %w", err)
 	}
@@ -42,7 +42,7 @@ func openLog(path string) (*os.File, int64, error) {
 
 // logTail returns the last lines that were written after offset from.
 func logTail(path string, from int64) string {
-	f, err := os.Open(path) //nolint:gosec // Below the data folder.
+	f, err := os.Open(path)
 	if err != nil {
 		return ""
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -53,10 +54,5 @@ func stopOrphans(ctx context.Context, dir, pidFile string, patience time.Duratio
 }
 
 func anyAlive(pids []int) bool {
-	for _, pid := range pids {
-		if alive(pid) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(pids, alive)
 }

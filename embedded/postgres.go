@@ -107,7 +107,9 @@ func (pg *postgres) launch(ctx context.Context) (*process, error) {
 		}
 		p, err := startProcess(processSpec{
 			name: "Postgres", path: filepath.Join(pg.bin.Dir, "postgres"), args: pg.arguments(), env: postgresEnv(), dir: pg.dir,
-			log: pg.server.path("logs", "postgres.log"), privilege: pg.priv, onDeath: syscall.SIGINT,
+			// A parent that dies without stopping us is a crash: end at once, since a clean end might have to wait for
+			// the disk. What was committed is in the log, which the next start replays.
+			log: pg.server.path("logs", "postgres.log"), privilege: pg.priv, onDeath: syscall.SIGQUIT,
 		})
 		if err != nil {
 			return nil, err
@@ -116,7 +118,7 @@ func (pg *postgres) launch(ctx context.Context) (*process, error) {
 		if err == nil {
 			return p, nil
 		}
-		err = abandon(p, err)
+		err = pg.abandon(ctx, p, err)
 		taken := strings.Contains(logTail(p.log, p.logStart), "could not create any TCP/IP sockets")
 		if taken && pg.anyPort && attempt < 5 {
 			pg.port = 0 // somebody took the free port that we had found
@@ -162,7 +164,6 @@ func (pg *postgres) arguments() []string {
 		"log_line_prefix":         "%m [%p] ",
 		"log_timezone":            "UTC",
 		"timezone":                "UTC",
-		"password_encryption":     "scram-sha-256",
 		"unix_socket_directories": pg.socketDir(),
 	}
 	if pg.bin.Major >= 18 {
@@ -171,9 +172,7 @@ func (pg *postgres) arguments() []string {
 	if pg.cfg.NoSync {
 		settings["fsync"], settings["synchronous_commit"], settings["full_page_writes"] = "off", "off", "off"
 	}
-	for name, value := range pg.cfg.Settings {
-		settings[name] = value
-	}
+	maps.Copy(settings, pg.cfg.Settings)
 	args := []string{"-D", pg.dir}
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		args = append(args, "-c", name+"="+settings[name])
@@ -264,6 +263,22 @@ func (pg *postgres) stop(ctx context.Context, p *process) error {
 	return errors.Join(err, pg.stopOrphan(context.WithoutCancel(ctx), pg.dir))
 }
 
+// abandon ends a server that did not become ready, with everything it started. It is not asked for a clean end: one
+// that is still recovering may not come to it.
+func (pg *postgres) abandon(ctx context.Context, p *process, reason error) error {
+	if err := p.signal(syscall.SIGQUIT); err == nil {
+		select {
+		case <-p.done:
+		case <-time.After(2 * time.Second):
+		}
+	}
+	reason = abandon(p, reason)
+	if err := pg.stopOrphan(context.WithoutCancel(ctx), pg.dir); err != nil {
+		return errors.Join(reason, err)
+	}
+	return reason
+}
+
 // stopOrphan ends what still works on a data folder: a Postgres whose server was killed, or backends whose Postgres
 // was. Their shared memory would keep the next one from starting.
 func (pg *postgres) stopOrphan(ctx context.Context, dir string) error {
@@ -272,7 +287,7 @@ func (pg *postgres) stopOrphan(ctx context.Context, dir string) error {
 		return fmt.Errorf("start Postgres: %w", err)
 	}
 	if n > 0 {
-		pg.server.Logger.Warn("stopped processes of Postgres that were left over", "count", n)
+		pg.server.Logger.WarnContext(ctx, "stopped processes of Postgres that were left over", "count", n)
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func unprivilegedAccount(name string) (privilege, error) {
 
 // tryProgram runs program with the privilege, only for its version.
 func tryProgram(program string, priv privilege) error {
-	cmd := exec.Command(program, "--version") //nolint:gosec,noctx // Ends at once.
+	cmd := exec.Command(program, "--version") //nolint:noctx // Ends at once.
 	cmd.Dir = "/"
 	cmd.SysProcAttr = sysProcAttr(priv, 0)
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -131,11 +131,17 @@ func giveTo(dir string, uid, gid int) error {
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok && int(st.Uid) == uid {
 		return nil
 	}
-	err = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil || path == dir {
+	// The other owner could put a link to somewhere else in the way; a Root does not follow it.
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("change owner: %w", err)
+	}
+	defer root.Close()
+	err = fs.WalkDir(root.FS(), ".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || path == "." {
 			return err
 		}
-		return os.Lchown(path, uid, gid)
+		return root.Lchown(path, uid, gid)
 	})
 	if err == nil {
 		err = os.Lchown(dir, uid, gid)

@@ -29,7 +29,7 @@ func asRoot(t *testing.T) {
 // openFolder returns a folder that every account can pass through, unlike t.TempDir.
 func openFolder(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "agenttrail-test-")
+	dir, err := os.MkdirTemp("/tmp", "agenttrail-test-") //nolint:usetesting // See above.
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	require.NoError(t, os.Chmod(dir, 0o755))

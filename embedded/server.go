@@ -233,7 +233,7 @@ func (s *Server) path(elem ...string) string {
 
 // writeSecret writes a file that only this user can read.
 func writeSecret(path, secret string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) { //nolint:gosec // Below the data folder.
 		return fmt.Errorf("replace secret: %w", err)
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // Below the data folder.

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -65,10 +66,6 @@ func alive(pid int) bool {
 		return false
 	}
 	// The state follows the program name, which is in parentheses and may hold anything.
-	for i := len(raw) - 1; i >= 0; i-- {
-		if raw[i] == ')' {
-			return i+2 < len(raw) && raw[i+2] != 'Z' && raw[i+2] != 'X'
-		}
-	}
-	return false
+	i := bytes.LastIndexByte(raw, ')')
+	return i >= 0 && i+2 < len(raw) && raw[i+2] != 'Z' && raw[i+2] != 'X'
 }

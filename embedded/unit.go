@@ -51,7 +51,7 @@ func (u *unit) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	u.logger.Info("engine started", "pid", p.pid(), "duration", time.Since(begin).Round(time.Millisecond))
+	u.logger.InfoContext(ctx, "engine started", "pid", p.pid(), "duration", time.Since(begin).Round(time.Millisecond))
 	u.set(p)
 	watchCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	u.cancel, u.final = cancel, make(chan *process, 1)
@@ -79,7 +79,7 @@ func (u *unit) shutdown(ctx context.Context) error {
 	}
 	begin := time.Now()
 	err := u.stop(ctx, p)
-	u.logger.Info("engine stopped", "duration", time.Since(begin).Round(time.Millisecond))
+	u.logger.InfoContext(ctx, "engine stopped", "duration", time.Since(begin).Round(time.Millisecond))
 	return err
 }
 
@@ -114,7 +114,7 @@ func (u *unit) watch(ctx context.Context, p *process) *process {
 				return nil
 			}
 			wait := u.backoff(len(crashes))
-			u.logger.Error("engine crashed, starting it again", "error", err, "wait", wait)
+			u.logger.ErrorContext(ctx, "engine crashed, starting it again", "error", err, "wait", wait)
 			select {
 			case <-ctx.Done():
 				return nil
@@ -125,7 +125,7 @@ func (u *unit) watch(ctx context.Context, p *process) *process {
 			}
 		}
 		u.set(p)
-		u.logger.Info("engine started again", "pid", p.pid())
+		u.logger.InfoContext(ctx, "engine started again", "pid", p.pid())
 	}
 }
 

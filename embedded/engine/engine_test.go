@@ -47,22 +47,30 @@ func TestInstalledEnginesAreFound(t *testing.T) {
 
 func TestBrokenLibrary(t *testing.T) {
 	t.Parallel()
-	real, in := installed(t)
-	rel, err := filepath.Rel(real.Dir, in.ClickHouse)
+	pinned, in := installed(t)
+	rel, err := filepath.Rel(pinned.Dir, in.ClickHouse)
 	require.NoError(t, err)
 	for name, tc := range map[string]struct {
 		write func(t *testing.T, path string)
 		want  string
 	}{
 		"missing": {func(*testing.T, string) {}, "nothing at"},
-		"text":    {func(t *testing.T, path string) { writeFile(t, 0o644, "hello\n", path) }, "not a program file"},
-		"empty":   {func(t *testing.T, path string) { writeFile(t, 0o644, "", path) }, "not a program file"},
+		"text": {func(t *testing.T, path string) {
+			t.Helper()
+			writeFile(t, 0o644, "hello\n", path)
+		}, "not a program file"},
+		"empty": {func(t *testing.T, path string) {
+			t.Helper()
+			writeFile(t, 0o644, "", path)
+		}, "not a program file"},
 		"small program": {func(t *testing.T, path string) {
+			t.Helper()
 			raw, err := os.ReadFile(filepath.Join(in.Postgres, "initdb"))
 			require.NoError(t, err)
 			writeFile(t, 0o644, string(raw), path)
 		}, "cut short"},
 		"half a download": {func(t *testing.T, path string) {
+			t.Helper()
 			writeFile(t, 0o644, "", path)
 			from, err := os.Open(in.ClickHouse)
 			require.NoError(t, err)
@@ -73,7 +81,10 @@ func TestBrokenLibrary(t *testing.T) {
 			_, err = io.CopyN(to, from, minLibrarySize+1)
 			require.NoError(t, err)
 		}, "program file"}, // the section table is at the end of the file
-		"folder": {func(t *testing.T, path string) { require.NoError(t, os.MkdirAll(path, 0o755)) }, "not a regular file"},
+		"folder": {func(t *testing.T, path string) {
+			t.Helper()
+			require.NoError(t, os.MkdirAll(path, 0o755))
+		}, "not a regular file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -74,7 +74,7 @@ func (f Finder) Install(ctx context.Context, progress io.Writer) (Installed, err
 	}
 	defer unlock()
 
-	if in, err := f.Check(); err == nil && !in.PostgresSystem {
+	if in, err := f.Check(); err == nil && !in.PostgresSystem { //nolint:contextcheck // Asks the program for its version, for seconds at most.
 		fmt.Fprintln(progress, "Engines are installed in", f.Dir)
 		return in, nil
 	}
@@ -108,7 +108,7 @@ func (f Finder) Install(ctx context.Context, progress io.Writer) (Installed, err
 	if err := swapIn(stage, f.Dir); err != nil {
 		return Installed{}, err
 	}
-	in, err := f.Check()
+	in, err := f.Check() //nolint:contextcheck // Asks the program for its version, for seconds at most.
 	if err == nil {
 		fmt.Fprintf(progress, "Installed in %s.\n", time.Since(start).Round(time.Second))
 	}
@@ -126,7 +126,7 @@ func (f Finder) fill(ctx context.Context, stage string, m manifest, progress io.
 	staged := f
 	staged.Dir = stage
 	staged.Path, staged.SystemPostgres = string(filepath.ListSeparator), []string{}
-	if _, err := staged.Check(); err != nil {
+	if _, err := staged.Check(); err != nil { //nolint:contextcheck // Asks the program for its version, for seconds at most.
 		return fmt.Errorf("check downloaded engines: %w", err)
 	}
 	return nil
@@ -138,7 +138,7 @@ func (f Finder) npmCI(ctx context.Context, dir string, progress io.Writer) error
 	if err != nil {
 		return fmt.Errorf("install engines: npm is not on PATH; install Node.js 20 or newer, which brings npm, and run the command again (%w)", err)
 	}
-	cmd := exec.CommandContext(ctx, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error") //nolint:gosec // Found on PATH.
+	cmd := exec.CommandContext(ctx, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "NO_UPDATE_NOTIFIER=1", "npm_config_update_notifier=false")
 	var out bytes.Buffer
@@ -208,13 +208,13 @@ func swapIn(stage, dir string) error {
 
 // lockFile takes an exclusive lock on path, calling waiting once if somebody else has it.
 func lockFile(ctx context.Context, path string, waiting func()) (unlock func(), err error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // Below the engine folder.
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock file: %w", err)
 	}
 	told := false
 	for {
-		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // A file descriptor.
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
 			return func() { _ = file.Close() }, nil
 		}

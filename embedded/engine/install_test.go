@@ -26,9 +26,9 @@ func fakeNPM(t *testing.T, script string) Finder {
 // copyEngines is what an npm that works does, without its install scripts: there are no links.
 func copyEngines(t *testing.T) string {
 	t.Helper()
-	real, _ := installed(t)
+	pinned, _ := installed(t)
 	return fmt.Sprintf("cp -al '%[1]s/node_modules' . 2>/dev/null || { rm -rf node_modules; cp -a '%[1]s/node_modules' .; }\n"+
-		"find node_modules -type l -exec rm {} +\n", real.Dir)
+		"find node_modules -type l -exec rm {} +\n", pinned.Dir)
 }
 
 func runs(t *testing.T, f Finder) int {

@@ -95,7 +95,7 @@ func (f Finder) packagedPostgres(p Platform) (PostgresBinaries, error) {
 
 // hydrateLinks makes the symbolic links that the npm package of Postgres lists, since npm cannot ship them.
 func hydrateLinks(pkg string) error {
-	raw, err := os.ReadFile(filepath.Join(pkg, "native", "pg-symlinks.json")) //nolint:gosec // Below the engine folder.
+	raw, err := os.ReadFile(filepath.Join(pkg, "native", "pg-symlinks.json"))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -134,8 +134,8 @@ func (f Finder) systemDirs() []string {
 	}
 	for _, dir := range filepath.SplitList(path) {
 		// pg_ctl may be a link into the real folder, or a script; the check of the folder sorts scripts out.
-		if real, err := filepath.EvalSymlinks(filepath.Join(dir, "pg_ctl")); err == nil {
-			dirs = append(dirs, filepath.Dir(real))
+		if program, err := filepath.EvalSymlinks(filepath.Join(dir, "pg_ctl")); err == nil {
+			dirs = append(dirs, filepath.Dir(program))
 		}
 	}
 	patterns := f.SystemPostgres

@@ -18,7 +18,7 @@ const (
 // checkBinary tells whether the file at path is a whole binary for the platform. It reads headers only, so that it is
 // cheap enough for every start; a file that a full disk or a broken download cut short ends before its last segment.
 func checkBinary(path string, p Platform, minSize int64) error {
-	file, err := os.Open(path) //nolint:gosec // The path is made from the engine folder.
+	file, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("open engine file: %w", err)
 	}
@@ -61,7 +61,7 @@ func elfEnd(file *os.File, cpu string) (int64, error) {
 	for _, s := range f.Progs {
 		end = max(end, s.Off+s.Filesz)
 	}
-	return int64(end), nil //nolint:gosec // A file offset.
+	return int64(end), nil
 }
 
 func machoEnd(file *os.File, cpu string) (int64, error) {
@@ -88,5 +88,5 @@ func machoEnd(file *os.File, cpu string) (int64, error) {
 			end = max(end, s.Offset+s.Filesz)
 		}
 	}
-	return int64(end), nil //nolint:gosec // A file offset.
+	return int64(end), nil
 }

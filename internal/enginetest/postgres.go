@@ -72,7 +72,7 @@ func startPostgres(tb testing.TB, dir string, noSync bool) *PG {
 			Addr: "127.0.0.1:0", NoSync: noSync, Settings: map[string]string{"max_connections": "300"},
 		},
 	}
-	require.NoError(tb, s.Start(context.Background())) //nolint:usetesting // Outlives the test that starts it.
+	require.NoError(tb, s.Start(context.Background()))
 	return &PG{URL: s.PostgresURL(), server: s}
 }
 
@@ -101,7 +101,7 @@ func (pg *PG) Kill(tb testing.TB) {
 
 func (pg *PG) exec(tb testing.TB, sql string) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) //nolint:usetesting // Also runs in cleanups.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, pg.URL)
 	require.NoError(tb, err)
@@ -139,11 +139,11 @@ func removeStalePostgres() {
 		if !strings.HasPrefix(e.Name(), pgFolder) || err != nil || time.Since(fi.ModTime()) < time.Minute {
 			continue // the last case: somebody is just making it
 		}
-		lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR, 0) //nolint:gosec // Ours by its name.
+		lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR, 0)
 		if err != nil {
 			continue
 		}
-		if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil { //nolint:gosec // A file descriptor.
+		if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
 			_ = os.RemoveAll(dir)
 		}
 		_ = lock.Close()
