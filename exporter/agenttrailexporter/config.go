@@ -3,8 +3,12 @@ package agenttrailexporter
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"reflect"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -97,7 +101,7 @@ func createDefaultConfig() component.Config {
 		Retry: RetryConfig{
 			InitialInterval: 100 * time.Millisecond,
 			MaxInterval:     5 * time.Second,
-			MaxElapsedTime:  time.Minute,
+			MaxElapsedTime:  20 * time.Second,
 		},
 	}
 }
@@ -120,10 +124,45 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 			errs = append(errs, fmt.Errorf("%s: %s", f.key, f.advice))
 		}
 	}
+	if len(errs) == 0 {
+		errs = unknownKeys(conf.ToStringMap(), reflect.TypeFor[Config](), "")
+	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	return conf.Unmarshal(c)
+}
+
+// unknownKeys returns an error for every key that type t does not have. confmap does not look for unknown keys in a
+// struct that embeds one with an Unmarshal of its own, as confighttp.ClientConfig has.
+func unknownKeys(m map[string]any, t reflect.Type, path string) []error {
+	known := map[string]reflect.Type{}
+	addKeys(known, t)
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		typ, ok := known[key]
+		if !ok {
+			errs = append(errs, fmt.Errorf("%s%s: no such setting; there are %s", path, key, strings.Join(slices.Sorted(maps.Keys(known)), ", ")))
+			continue
+		}
+		if sub, ok := m[key].(map[string]any); ok && typ == reflect.TypeFor[RetryConfig]() {
+			errs = append(errs, unknownKeys(sub, typ, key+"::")...)
+		}
+	}
+	return errs
+}
+
+func addKeys(known map[string]reflect.Type, t reflect.Type) {
+	for f := range t.Fields() {
+		name, opts, _ := strings.Cut(f.Tag.Get(confmap.MapstructureTag), ",")
+		switch {
+		case !f.IsExported():
+		case opts == "squash":
+			addKeys(known, f.Type)
+		case name != "" && name != "-":
+			known[name] = f.Type
+		}
+	}
 }
 
 // minValueBytes is the least size to which values may be cut: a cut value ends with a marker.
@@ -158,7 +197,7 @@ func (c *Config) Validate() error {
 	check(c.Timeout > 0, "timeout", "must be positive, such as 30s: without it an INSERT whose answer got lost would wait for ever")
 	check(c.Retry.InitialInterval > 0, "retry::initial_interval", "must be positive, such as 100ms")
 	check(c.Retry.MaxInterval >= c.Retry.InitialInterval, "retry::max_interval", "must not be less than retry::initial_interval")
-	check(c.Retry.MaxElapsedTime > 0, "retry::max_elapsed_time", "must be positive, such as 1m")
+	check(c.Retry.MaxElapsedTime > 0, "retry::max_elapsed_time", "must be positive, such as 20s")
 	return errors.Join(errs...)
 }
 

@@ -43,7 +43,7 @@ type Settings struct {
 	RequestTimeout time.Duration // Of one INSERT (30 s).
 	RetryInitial   time.Duration // First pause before a retry (100 ms); it doubles every time.
 	RetryMax       time.Duration // Longest pause (5 s).
-	RetryElapsed   time.Duration // After which a request is told to come back (60 s).
+	RetryElapsed   time.Duration // After which a request is told to come back (20 s).
 	Pace           time.Duration // Least time between the starts of two groups (10 ms).
 
 	Senders int // Groups in flight (2).
@@ -68,7 +68,7 @@ func (s Settings) withDefaults() Settings {
 	wait(&s.RequestTimeout, 30*time.Second)
 	wait(&s.RetryInitial, 100*time.Millisecond)
 	wait(&s.RetryMax, 5*time.Second)
-	wait(&s.RetryElapsed, time.Minute)
+	wait(&s.RetryElapsed, 20*time.Second)
 	wait(&s.Pace, 10*time.Millisecond)
 	set(&s.Senders, 2)
 	set(&s.Mappers, 4)
