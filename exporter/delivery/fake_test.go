@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -23,9 +25,16 @@ import (
 	"go.uber.org/zap/zaptest"
 
 	"github.com/agenttrail/agenttrail/exporter/column"
+	"github.com/agenttrail/agenttrail/internal/enginetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	enginetest.Main(m)
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, "goroutines are left:", err)
+		os.Exit(1)
+	}
+}
 
 // insertCall is one INSERT that arrived.
 type insertCall struct {
