@@ -2,9 +2,10 @@
 
 import { createServer } from 'node:http';
 
-// start answers each chat completion with what the prompt asks for: "fail 429", "fail 500 then work", "hang", "tool", or
-// an answer with the token counts given. It returns the base address and a function that ends it.
-export async function startOpenAI({ input = 20, output = 8, cached = 5, reasoning = 3 } = {}) {
+// startOpenAI answers each chat completion with what the last message asks for: "fail 429", "fail once", "hang", "stall"
+// (a stream that stops), "tool" ("tool for ever": also after its result), or else with an answer. Token counts and the
+// arguments of the tool are as given. It returns the base address and a function that ends it.
+export async function startOpenAI({ args = { city: 'Zurich' }, input = 20, output = 8, cached = 5, reasoning = 3 } = {}) {
   let calls = 0;
   const usage = {
     prompt_tokens: input, completion_tokens: output, total_tokens: input + output,
@@ -39,9 +40,10 @@ export async function startOpenAI({ input = 20, output = 8, cached = 5, reasonin
       res.end('data: [DONE]\n\n');
       return;
     }
-    const wantsTool = prompt.startsWith('tool');
+    const forEver = body.messages?.some(({ content }) => String(content).startsWith('tool for ever'));
+    const wantsTool = forEver || prompt.startsWith('tool');
     const message = wantsTool
-      ? { role: 'assistant', content: null, tool_calls: [{ id: 'call-weather', type: 'function', function: { name: 'weather', arguments: '{"city":"Zurich"}' } }] }
+      ? { role: 'assistant', content: null, tool_calls: [{ id: 'call-weather', type: 'function', function: { name: 'weather', arguments: JSON.stringify(args) } }] }
       : { role: 'assistant', content: '11 degrees' };
     send(200, { ...common, object: 'chat.completion', choices: [{ index: 0, message, finish_reason: wantsTool ? 'tool_calls' : 'stop' }], usage });
   });
