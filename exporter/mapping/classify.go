@@ -265,7 +265,7 @@ func (m *Mapper) matchRules(s *record.Span, v *view) (class, Dialect) {
 		if r := g[0].match(v.value(idOwnOperation)); r != nil {
 			return r.class, r.dialect
 		}
-		m.stats.Adjusted[ReasonUnknownValue]++
+		m.blame(v, idOwnOperation, ReasonUnknownValue)
 	}
 	for i := range classes.names {
 		if r := &classes.names[i]; r.value == s.Name {

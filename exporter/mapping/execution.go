@@ -36,7 +36,7 @@ func (m *Mapper) emitExecution(t *record.Traces, i int, sink row.Sink) {
 		UserAgent:         n.agent,
 		IPAddress:         n.ip,
 		ServiceName:       res.service,
-		Environment:       m.environmentOf(res, n.dialect),
+		Environment:       n.environment,
 		Dialect:           n.dialect.String(),
 		Attributes:        m.withOriginal(n.attrs, p.original),
 	}
@@ -116,7 +116,7 @@ func (m *Mapper) withOriginal(attrs record.Attrs, original uint64) record.Attrs 
 
 // emitSpan emits the row of a span.
 func (m *Mapper) emitSpan(t *record.Traces, i int, sink row.Sink) {
-	s, n, v := &t.Spans[i], &m.nodes[i], &m.v
+	s, n := &t.Spans[i], &m.nodes[i]
 	res, scope := &m.resources[s.Resource], &t.Scopes[s.Scope]
 	p := n.period
 	x := &m.span
@@ -139,7 +139,7 @@ func (m *Mapper) emitSpan(t *record.Traces, i int, sink row.Sink) {
 		Tokens:             n.use.tokens,
 		Cost:               n.use.cost,
 		ServiceName:        res.service,
-		Environment:        m.environmentOf(res, n.dialect),
+		Environment:        n.environment,
 		ScopeName:          m.name(scope.Name),
 		ScopeVersion:       m.name(scope.Version),
 		ResourceAttributes: res.attrs,
@@ -147,7 +147,7 @@ func (m *Mapper) emitSpan(t *record.Traces, i int, sink row.Sink) {
 		Events:             m.cleanEvents(s.Events, p.start),
 		Links:              m.cleanLinks(s.Links),
 	}
-	x.ExecutionID, x.AgentID = m.belonging(v, n)
+	x.ExecutionID, x.AgentID = m.belonging(n)
 	if n.request && n.run < 0 && n.below == 1 {
 		r := &m.runs[n.belowAt]
 		fill(&x.UserID, m.nodes[r.span].effUser)
@@ -159,38 +159,39 @@ func (m *Mapper) emitSpan(t *record.Traces, i int, sink row.Sink) {
 
 // belonging says to which run and agent a span belongs: what it says itself in the project's own words, else the run
 // around it, else, for a request, the one run below it, else what other conventions say on spans below a run.
-func (m *Mapper) belonging(v *view, n *node) (executionID, agentID string) {
-	executionID = m.ownExecutionID(v)
-	agentID, _ = m.text(v, ownAgents, n.dialect)
+func (m *Mapper) belonging(n *node) (executionID, agentID string) {
 	at := n.run
 	if at < 0 && n.request && n.below == 1 {
 		at = n.belowAt
 	}
-	if at >= 0 {
-		r := &m.runs[at]
-		if n.head { // The id of the run was settled with its row.
-			return r.runID, r.identity.id
-		}
-		fill(&executionID, r.runID)
-		fill(&agentID, r.identity.id)
-		return executionID, agentID
+	if at < 0 {
+		return n.saidRun, n.saidAgent
 	}
-	if executionID == "" {
-		executionID, _ = m.text(v, executionIDs, n.dialect)
+	r := &m.runs[at]
+	if n.head { // Settled with its row.
+		return r.runID, r.identity.id
 	}
-	if agentID == "" {
-		agentID, _ = m.text(v, namedAgents, n.dialect)
+	executionID, agentID = r.runID, r.identity.id
+	if n.ownRun {
+		executionID = n.saidRun
+	}
+	if n.ownAgent {
+		agentID = n.saidAgent
 	}
 	return executionID, agentID
 }
 
-var idOwnExecutionID = keys.intern(KeyExecutionID)
-
-func (m *Mapper) ownExecutionID(v *view) string {
-	if x, ok := v.get(idOwnExecutionID); ok {
-		return m.textOf(x)
+// readBelonging reads what a span says about where it belongs.
+func (m *Mapper) readBelonging(v *view, n *node, res *resourceFacts) {
+	var at int
+	n.saidRun, at = m.text(v, executionIDs, n.dialect)
+	n.ownRun = at == rowOwnExecutionID
+	if n.saidAgent, _ = m.text(v, ownAgents, n.dialect); n.saidAgent != "" {
+		n.ownAgent = true
+	} else {
+		n.saidAgent, _ = m.text(v, namedAgents, n.dialect)
 	}
-	return ""
+	n.environment = m.environmentOf(res, n.dialect)
 }
 
 // cleanEvents returns the events as they are stored; an event without a time has that of its span.

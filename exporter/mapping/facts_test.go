@@ -182,5 +182,6 @@ func TestHostileIsCounted(t *testing.T) {
 	require.Equal(t, 1, got["end_before_start"])
 	require.Equal(t, 2, got["missing_time"])
 	require.Equal(t, 1, got["duplicate_key"])
+	require.Equal(t, 2, got["wrong_type"], "an agent name that is a map and a user that is a list")
 	require.Equal(t, 2, got["out_of_range"], "tokens of -5 and a cost of -1")
 }

@@ -27,6 +27,7 @@ type ordinal struct {
 const (
 	domainLog      = "log"
 	domainRequest  = "request"
+	domainRun      = "run"
 	domainError    = "error"
 	domainResource = "resource"
 )
@@ -49,6 +50,14 @@ func appendAttrs(dst []byte, attrs record.Attrs) []byte {
 		dst = appendValue(dst, attrs[i].Value)
 	}
 	return dst
+}
+
+// appendSpan appends what tells one span without an id from another.
+func appendSpan(dst []byte, s *record.Span) []byte {
+	dst = appendText(dst, s.Name)
+	dst = binary.LittleEndian.AppendUint64(dst, s.Start)
+	dst = binary.LittleEndian.AppendUint64(dst, s.End)
+	return appendAttrs(dst, s.Attrs)
 }
 
 func hash128(b []byte) id128 {

@@ -28,18 +28,19 @@ type Mapper struct {
 	stats Stats
 
 	// The request at hand.
-	received  int64  // ns since the epoch
-	latest    uint64 // the latest time that is believed
-	resources []resourceFacts
-	scopes    []Dialect
-	nodes     []node
-	order     []int32 // spans, parents before their children
-	path      []int32 // scratch of the walk that finds the order
-	runs      []run
-	excs      []exception
-	errs      []row.Error
-	depths    []int32 // of errs: how deep the span of each is
-	ordinals  []ordinal
+	received   int64  // ns since the epoch
+	latest     uint64 // the latest time that is believed
+	resources  []resourceFacts
+	scopes     []Dialect
+	nodes      []node
+	order      []int32 // spans, parents before their children
+	path       []int32 // scratch of the walk that finds the order
+	runs       []run
+	candidates []run // spans that may be runs
+	excs       []exception
+	errs       []row.Error
+	depths     []int32 // of errs: how deep the span of each is
+	ordinals   []ordinal
 
 	v, ev, rv  view      // of the record, of a span event, of a resource or of another span
 	seen       hashTable // attribute keys of one record
@@ -110,19 +111,19 @@ func (m *Mapper) readResource(r *record.Resource) resourceFacts {
 // Traces maps the spans of a request and hands the rows to the sink.
 func (m *Mapper) Traces(t *record.Traces, received time.Time, sink row.Sink) Stats {
 	m.begin(received, t.Resources, t.Scopes)
+	m.ordinals = m.ordinals[:0]
+	m.ordIndex.reset(2 * len(t.Spans)) // A run and a request may have one each.
 	m.readSpans(t)
 	m.link(t)
 	m.findRuns(t)
 	m.sumUp(t)
 	m.findErrors(t)
-	m.ordinals = m.ordinals[:0]
-	m.ordIndex.reset(len(t.Spans))
 	for i := range t.Spans {
-		m.v.load(t.Spans[i].Attrs)
 		if m.nodes[i].head {
 			m.emitExecution(t, i, sink)
 		}
 		if m.nodes[i].request {
+			m.v.load(t.Spans[i].Attrs)
 			m.emitRequest(t, i, sink)
 		}
 		m.emitSpan(t, i, sink)
@@ -137,6 +138,7 @@ func (m *Mapper) release() {
 	const keep = 1 << 16
 	m.nodes = forget(m.nodes, keep)
 	m.runs = forget(m.runs, keep)
+	m.candidates = forget(m.candidates, keep)
 	m.excs = forget(m.excs, keep)
 	m.errs = forget(m.errs, keep)
 	m.resources = forget(m.resources, keep)

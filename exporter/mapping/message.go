@@ -27,9 +27,34 @@ func (m *Mapper) message(s string) string {
 	return m.clean(s, m.cfg.MaxAttributeBytes)
 }
 
-// splitType splits "<message>\n\n<Type>: <message>", which LangChain's instrumentation writes, and returns the type
+// messageWraps are messages that say only where something went wrong; what went wrong is a member of the JSON object
+// that follows.
+var messageWraps = []struct{ prefix, member, from string }{
+	{"Error in agent run: ", "error", "openai-agents"},
+	{"Error running tool (non-fatal): ", "error", "openai-agents"},
+	{"Error running tool: ", "error", "openai-agents"},
+}
+
+// splitType unwraps a message, splits "<message>\n\n<Type>: <message>", which LangChain's instrumentation writes, and returns the type
 // that any other message starts with.
 func splitType(s string) (message, kind string) {
+	for _, w := range messageWraps {
+		if rest, ok := strings.CutPrefix(s, w.prefix); ok {
+			if raw, ok := jsonMember(rest, w.member); ok && len(raw) >= 2 && raw[0] == '"' {
+				if inner := unquote(raw); inner != "" {
+					s = inner
+				}
+			}
+			if kind = leadingType(s); kind == "" || len(s) < len(kind)+3 {
+				return s, kind
+			}
+			s = s[len(kind)+2:]
+			if kind == "Error" { // Says nothing.
+				kind = ""
+			}
+			return s, kind
+		}
+	}
 	if i := strings.LastIndex(s, "\n\n"); i > 0 {
 		if t := leadingType(s[i+2:]); t != "" && strings.TrimPrefix(s[i+2+len(t):], ": ") == s[:i] {
 			return s[:i], t

@@ -126,7 +126,7 @@ func (m *Mapper) emitRequest(t *record.Traces, i int, sink row.Sink) {
 		TraceID:         s.TraceID,
 		SpanID:          s.SpanID,
 		ServiceName:     res.service,
-		Environment:     m.environmentOf(res, n.dialect),
+		Environment:     n.environment,
 	}
 	x.URL, x.Path = m.address(v)
 	x.Route, _ = m.text(v, httpRoutes, n.dialect)
@@ -135,8 +135,12 @@ func (m *Mapper) emitRequest(t *record.Traces, i int, sink row.Sink) {
 		x.UserAgent = m.header(v, idUserAgentHead, idUserAgentHead0)
 	}
 	m.setFailure(x, s, v, n)
-	x.ExecutionID = m.ownExecutionID(v)
-	x.AgentID, _ = m.text(v, ownAgents, n.dialect)
+	if n.ownRun {
+		x.ExecutionID = n.saidRun
+	}
+	if n.ownAgent {
+		x.AgentID = n.saidAgent
+	}
 	if at := m.runOfRequest(n); at >= 0 {
 		r := &m.runs[at]
 		fill(&x.ExecutionID, r.runID)
@@ -182,10 +186,7 @@ func (m *Mapper) requestID(s *record.Span) row.UUID {
 	b = append(b, s.TraceID[:]...)
 	b = append(b, s.SpanID[:]...)
 	if s.TraceID == [16]byte{} || s.SpanID == [8]byte{} {
-		b = appendText(b, s.Name)
-		b = appendValue(b, record.Value{Num: s.Start})
-		b = appendValue(b, record.Value{Num: s.End})
-		b = appendAttrs(b, s.Attrs)
+		b = appendSpan(b, s)
 	}
 	m.idScratch = b
 	return m.distinct(hash128(b))

@@ -8,9 +8,9 @@ import (
 // readRun reads what the span of a run says about it.
 func (m *Mapper) readRun(t *record.Traces, i int) run {
 	s, n, v := &t.Spans[i], &m.nodes[i], &m.v
-	v.load(s.Attrs)
 	r := run{span: int32(i), model: n.model, provider: n.provider, use: n.use} //nolint:gosec // An index.
 	r.runID, r.rowID = m.text(v, executionIDs, n.dialect)
+	r.localID, _ = m.text(v, runIDs, n.dialect)
 	r.parentID, _ = m.text(v, parentIDs, n.dialect)
 	r.identity = m.identify(s, v, n.dialect)
 	r.outcome = m.outcomeOf(s, v, n, m.lastException(n))
@@ -18,7 +18,7 @@ func (m *Mapper) readRun(t *record.Traces, i int) run {
 	if lifetimeUsage[n.dialect] {
 		r.use.tokens, r.use.known = row.Tokens{}, false
 	}
-	r.first, r.firstKnown = m.firstOutput(s, v, n.dialect)
+	r.first, r.firstKnown = n.first, n.firstKnown
 	r.response, r.respKnown = m.millis(v, responseTimes, n.dialect)
 	r.processing, r.procKnown = m.millis(v, processingTimes, n.dialect)
 	if r.queue, r.queueKnown = m.millis(v, queueTimes, n.dialect); !r.queueKnown {
@@ -87,8 +87,7 @@ func (m *Mapper) nameRun(t *record.Traces, k int) {
 		r.runID = ""
 	}
 	if r.runID == "" {
-		m.v.load(s.Attrs)
-		r.runID, _ = m.text(&m.v, runIDs, n.dialect)
+		r.runID = r.localID
 	}
 	for up := n.up; up >= 0 && r.runID != ""; up = m.nodes[m.runs[up].span].up {
 		if m.runs[up].runID == r.runID {
@@ -96,8 +95,21 @@ func (m *Mapper) nameRun(t *record.Traces, k int) {
 		}
 	}
 	if r.runID == "" {
-		r.runID = m.hexText(s.SpanID[:])
+		r.runID = m.spanText(s)
 	}
+}
+
+// spanText returns the id of a span in hex; of a span without one a hash of what it tells.
+func (m *Mapper) spanText(s *record.Span) string {
+	if s.SpanID != [8]byte{} {
+		return m.hexText(s.SpanID[:])
+	}
+	b := appendText(m.idScratch[:0], domainRun)
+	b = append(b, s.TraceID[:]...)
+	b = appendSpan(b, s)
+	m.idScratch = b
+	id := m.distinct(hash128(b))
+	return m.hexText(id[:])
 }
 
 // sumUp carries facts down from the spans above (users, addresses), sums the usage of the runs, and finds the runs
@@ -185,10 +197,9 @@ func (m *Mapper) addUsage(t *record.Traces, i int) {
 			}
 		}
 		if r.calls++; r.calls == 1 {
-			m.v.load(s.Attrs)
 			start := t.Spans[r.span].Start
-			if f, ok := m.firstOutput(s, &m.v, n.dialect); ok && s.Start >= start && start != 0 {
-				r.callOutput, r.callKnown = f+float64(s.Start-start)/1e6, true
+			if n.firstKnown && s.Start >= start && start != 0 {
+				r.callOutput, r.callKnown = n.first+float64(s.Start-start)/1e6, true
 			}
 		}
 	case classStep:

@@ -293,7 +293,7 @@ func (m *Mapper) outcomeOf(s *record.Span, v *view, n *node, exc *exception) out
 	var o outcome
 	if x, ok := v.get(idOwnStatus); ok {
 		if o.status, o.own = ownStatuses[x.Str]; !o.own {
-			m.stats.Adjusted[ReasonUnknownValue]++
+			m.blame(v, idOwnStatus, ReasonUnknownValue)
 		}
 	}
 	aborted := !n.failing && m.isAborted(s, v, n)

@@ -137,9 +137,9 @@ func (m *Mapper) addSpanError(t *record.Traces, i int, exc *exception) {
 		TraceID:     s.TraceID,
 		SpanID:      s.SpanID,
 		Message:     message,
-		Environment: m.environmentOf(res, n.dialect),
+		Environment: n.environment,
 	}
-	x.ExecutionID, x.AgentID = m.belonging(&m.v, n)
+	x.ExecutionID, x.AgentID = m.belonging(n)
 	if exc == nil {
 		x.Timestamp, _ = m.instantQuiet(max(s.End, s.Start))
 		x.Details = m.spanDetails(s, nil)

@@ -63,23 +63,24 @@ func (m *Mapper) text(v *view, t *table, d Dialect) (string, int) {
 		if !ok {
 			continue
 		}
-		if s := m.textOf(x); s != "" {
+		if s, ok := m.textOf(x); !ok {
+			m.blame(v, t.rows[i].id, ReasonWrongType)
+		} else if s != "" {
 			return s, i
 		}
 	}
 	return "", -1
 }
 
-// textOf reads a value as text: strings and whole numbers; others are no names.
-func (m *Mapper) textOf(v record.Value) string {
+// textOf reads a value as text: strings and numbers; others are no names.
+func (m *Mapper) textOf(v record.Value) (string, bool) {
 	switch v.Kind {
 	case record.ValueString:
-		return m.name(v.Str)
+		return m.name(v.Str), true
 	case record.ValueInt, record.ValueDouble:
-		return m.arena.TakeText(v.AppendText(m.arena.Text()))
+		return m.arena.TakeText(v.AppendText(m.arena.Text())), true
 	default:
-		m.stats.Adjusted[ReasonWrongType]++
-		return ""
+		return "", false
 	}
 }
 
@@ -94,7 +95,7 @@ func (m *Mapper) count(v *view, t *table, d Dialect, limit uint64) (uint64, bool
 			continue
 		}
 		n, got := countOf(x, limit)
-		if m.judge(got) {
+		if m.judge(v, t.rows[i].id, got) {
 			return n, true
 		}
 	}
@@ -115,7 +116,7 @@ func (m *Mapper) amount(v *view, t *table, d Dialect, scale int, limit int64) (i
 		if (got == readOK || got == readRounded) && (n < 0 || n > limit) {
 			got = readOutOfRange
 		}
-		if m.judge(got) {
+		if m.judge(v, t.rows[i].id, got) {
 			return n, true
 		}
 	}
@@ -137,7 +138,7 @@ func (m *Mapper) millis(v *view, t *table, d Dialect) (float64, bool) {
 		if f *= r.scale; f > maxMillis {
 			got = readOutOfRange
 		}
-		if m.judge(got) {
+		if m.judge(v, t.rows[i].id, got) {
 			return f, true
 		}
 	}
@@ -145,16 +146,16 @@ func (m *Mapper) millis(v *view, t *table, d Dialect) (float64, bool) {
 }
 
 // judge counts what could not be read as it came and reports whether there is something to use.
-func (m *Mapper) judge(got verdict) bool {
+func (m *Mapper) judge(v *view, id keyID, got verdict) bool {
 	switch got {
 	case readWrongType:
-		m.stats.Adjusted[ReasonWrongType]++
+		m.blame(v, id, ReasonWrongType)
 		return false
 	case readOutOfRange:
-		m.stats.Adjusted[ReasonOutOfRange]++
+		m.blame(v, id, ReasonOutOfRange)
 		return false
 	case readRounded:
-		m.stats.Adjusted[ReasonRounded]++
+		m.blame(v, id, ReasonRounded)
 	}
 	return true
 }

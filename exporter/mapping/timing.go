@@ -123,7 +123,7 @@ func (m *Mapper) moment(v *view, t *table, d Dialect) (uint64, bool) {
 		if ns, ok := momentOf(x); ok {
 			return ns, true
 		}
-		m.stats.Adjusted[ReasonWrongType]++
+		m.blame(v, t.rows[i].id, ReasonWrongType)
 	}
 	return 0, false
 }

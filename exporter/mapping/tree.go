@@ -7,9 +7,17 @@ import (
 
 // node is what the mapping knows of one span.
 type node struct {
-	attrs    record.Attrs // as they are stored
-	code     string       // of a failure mark
-	user     string       // what the span itself says
+	attrs record.Attrs // as they are stored
+	code  string       // of a failure mark
+
+	saidRun, saidAgent string // where the span says that it belongs
+	ownRun, ownAgent   bool   // in the project's own words
+	environment        string
+
+	first      float64 // to the first output, ms
+	firstKnown bool
+
+	user     string // what the span itself says
 	session  string
 	model    string
 	provider string
@@ -41,7 +49,8 @@ type node struct {
 	below   int32 // number of outermost runs at or below the span, 2 for more
 	belowAt int32 // the run, when there is one
 
-	children int32
+	children  int32
+	candidate int32 // what was read of it as a run
 
 	// What reaches a span from the ones above it, itself included.
 	effUser    string
@@ -61,7 +70,8 @@ type run struct {
 	into     int32 // the run that it is a part of, itself when it is none
 	nested   int32 // runs right below it
 	runID    string
-	rowID    int // rank of the id in executionIDs
+	localID  string // an id that no other span has
+	rowID    int    // rank of the id in executionIDs
 	parentID string
 	identity
 	outcome
@@ -91,7 +101,7 @@ type run struct {
 
 // readSpans reads what each span says by itself.
 func (m *Mapper) readSpans(t *record.Traces) {
-	m.excs = m.excs[:0]
+	m.excs, m.candidates = m.excs[:0], m.candidates[:0]
 	if cap(m.nodes) < len(t.Spans) {
 		m.nodes = make([]node, 0, len(t.Spans))
 	}
@@ -118,8 +128,16 @@ func (m *Mapper) readSpans(t *record.Traces) {
 			}
 		}
 		n.period = m.periodOf(s)
+		m.readBelonging(v, n, &m.resources[s.Resource])
+		if n.class == classAgent || n.class == classInference {
+			n.first, n.firstKnown = m.firstOutput(s, v, n.dialect)
+		}
 		m.readRequest(s, v, n)
 		m.readExceptions(s, n, i)
+		if n.class == classAgent || n.class == classWorkflow || n.class == classChain {
+			n.candidate = int32(len(m.candidates)) //nolint:gosec // An index.
+			m.candidates = append(m.candidates, m.readRun(t, i))
+		}
 	}
 }
 
@@ -220,7 +238,7 @@ func (m *Mapper) findRuns(t *record.Traces) {
 		if !n.twin && (n.class == classAgent || (n.class == classWorkflow && n.up < 0)) {
 			n.isRun = true
 			n.run = int32(len(m.runs)) //nolint:gosec // An index.
-			m.runs = append(m.runs, m.readRun(t, int(i)))
+			m.runs = append(m.runs, m.candidates[n.candidate])
 			if n.up >= 0 {
 				m.runs[n.up].nested++
 			}

@@ -10,7 +10,17 @@ import (
 type view struct {
 	attrs record.Attrs
 	has   keySet
+	bad   keySet // attributes that could not be read, counted already
+	quiet bool   // the record was read before, and what is wrong with it was counted
 	slot  [maxKeys]int32
+}
+
+// blame counts an attribute that cannot be read as it came, once for each record.
+func (m *Mapper) blame(v *view, id keyID, why Reason) {
+	if !v.quiet && !v.bad.contains(id) {
+		v.bad.add(id)
+		m.stats.Adjusted[why]++
+	}
 }
 
 // value returns the value of a known attribute; the record must have it.
@@ -32,10 +42,10 @@ func (v *view) str(id keyID) string {
 	return ""
 }
 
-// load points the view to attributes. Of several with the same key the last one counts, as for an SDK, where setting
+// load points the view to the attributes of a record that was scanned before. Of several with the same key the last one counts, as for an SDK, where setting
 // an attribute again overwrites it.
 func (v *view) load(attrs record.Attrs) {
-	v.attrs, v.has = attrs, keySet{}
+	v.attrs, v.has, v.quiet = attrs, keySet{}, true
 	for i := range attrs {
 		if id, ok := keys.find(keys.hash(attrs[i].Key), attrs[i].Key); ok {
 			v.has.add(id)
@@ -47,7 +57,7 @@ func (v *view) load(attrs record.Attrs) {
 // scan loads the view and returns the attributes as they are stored: valid UTF-8, cut to size, each key once. When
 // there is nothing to change, that is attrs itself.
 func (m *Mapper) scan(v *view, attrs record.Attrs) record.Attrs {
-	v.attrs, v.has = attrs, keySet{}
+	v.attrs, v.has, v.bad, v.quiet = attrs, keySet{}, keySet{}, false
 	clean, unknown := true, false
 	for i := range attrs {
 		a := &attrs[i]
