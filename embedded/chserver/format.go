@@ -40,3 +40,23 @@ var outputKeywords = map[string]bool{
 	"SHOW": true, "DESCRIBE": true, "DESC": true, "EXISTS": true, "EXPLAIN": true, "CHECK": true, "KILL": true,
 	"BACKUP": true, "RESTORE": true,
 }
+
+// rowFormats are output formats that are rows one after the other, with nothing before, between or after them. All other
+// formats are documents.
+var rowFormats = map[string]bool{
+	"tabseparated": true, "tsv": true, "tabseparatedraw": true, "tsvraw": true, "raw": true, "tskv": true, "csv": true,
+	"jsoneachrow": true, "jsonlines": true, "ndjson": true, "prettyjsoneachrow": true, "prettyjsonlines": true, "prettyndjson": true,
+	"jsonstringseachrow": true, "jsoncompacteachrow": true, "jsoncompactstringseachrow": true,
+	"rowbinary": true, "native": true, "msgpack": true, "bsoneachrow": true, "protobuf": true, "lineasstring": true,
+	"rawblob": true, "null": true,
+}
+
+// isRowFormat says if blocks of a result in this format can be put one after the other.
+func (q *request) isRowFormat(format string) bool {
+	if !rowFormats[strings.ToLower(format)] {
+		return false
+	}
+	// This setting makes a document of the rows; where it stands in the statement is not looked at closely.
+	const arrayOfRows = "output_format_json_array_of_rows"
+	return !parseBool(q.settings[arrayOfRows]) && !strings.Contains(q.st.text, arrayOfRows)
+}

@@ -26,9 +26,10 @@ type request struct {
 	values   []chdb.Param
 	id       string
 	database string
-	format   string // default format
-	revision uint64 // client_protocol_version
-	get      bool   // a method that may only read
+	format   string             // default format
+	revision uint64             // client_protocol_version
+	get      bool               // a method that may only read
+	cancel   context.CancelFunc // ends the request's statement
 
 	st       statement
 	head     []byte    // the bytes read so far, statement first
@@ -208,24 +209,36 @@ func bodyError(err error) error {
 func (s *Server) runRequest(resp *response, r *http.Request, q *request) error {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
+	q.cancel = cancel
 	unhook := context.AfterFunc(s.stopped, cancel)
 	defer unhook()
 
-	if err := s.limiter.acquire(ctx); err != nil {
-		return err
+	// A session is taken before the wait for a turn: that it is in use must be known at once.
+	var conn *chdb.Conn
+	if _, named := q.params.lookup("session_id"); named {
+		session, release, err := s.sessionConnection(q)
+		if err != nil {
+			return err
+		}
+		defer release()
+		conn = session
 	}
-	defer s.limiter.release()
 	proc, err := s.running.start(ctx, q.id, parseBool(q.params.last("replace_running_query")), cancel)
 	if err != nil {
 		return err
 	}
 	defer s.running.end(proc)
-
-	conn, release, err := s.connection(q)
-	if err != nil {
+	if err := s.limiter.acquire(ctx); err != nil {
 		return err
 	}
-	defer release()
+	defer s.limiter.release()
+
+	if conn == nil {
+		if conn, err = s.requestConnection(q); err != nil {
+			return err
+		}
+		defer conn.Close()
+	}
 	for _, table := range q.external {
 		if err := table.create(conn); err != nil {
 			return err
@@ -253,11 +266,11 @@ func (s *Server) run(ctx context.Context, resp *response, conn *chdb.Conn, q *re
 	case kindInsertData:
 		return s.runInsert(ctx, resp, conn, q)
 	case kindInput:
-		data, err := io.ReadAll(io.MultiReader(bytes.NewReader(q.head[q.st.dataStart:]), q.rest))
-		if err != nil {
-			return bodyError(err)
+		// The embedded engine waits forever for the data of input(): give it a temporary table instead.
+		if err := loadInput(ctx, conn, q); err != nil {
+			return err
 		}
-		text += "\n" + string(data)
+		text = text[:q.st.inputStart] + inputTable + text[q.st.inputEnd:]
 	case kindKill:
 		text = rewriteKill(text)
 	}
@@ -271,52 +284,29 @@ func (s *Server) run(ctx context.Context, resp *response, conn *chdb.Conn, q *re
 		resp.opts.exceptionJSON = parseBool(q.params.last("http_write_exception_in_output_format")) && strings.Contains(contentType(format), "ndjson")
 	}
 	if q.st.kind == kindSelect {
-		done, err := s.runSelect(ctx, resp, conn, q, text)
-		if done || err != nil {
-			return err
-		}
+		return s.runSelect(ctx, resp, conn, q, format)
 	}
-	res, err := conn.Query(text, q.format, q.values...)
-	if err != nil {
-		return err
-	}
-	defer res.Close()
-	resp.stats = res.Stats()
-	if _, err := resp.Write(res.Bytes()); err != nil {
-		return err
-	}
-	return resp.finish()
+	return runWhole(resp, conn, q, text)
 }
 
-// runSelect streams a result. done is false when the engine does not stream this kind of statement; nothing has run then.
-func (s *Server) runSelect(ctx context.Context, resp *response, conn *chdb.Conn, q *request, text string) (done bool, err error) {
-	stream, err := conn.Stream(text, q.format, q.values...)
+// inputTable takes the place of input() in a statement.
+const inputTable = "`_agenttrail_input`"
+
+// loadInput puts the data of a request into a temporary table.
+func loadInput(ctx context.Context, conn *chdb.Conn, q *request) error {
+	if err := conn.Exec("CREATE TEMPORARY TABLE " + inputTable + " (" + q.st.structure + ") ENGINE = Memory"); err != nil {
+		return err
+	}
+	insert, err := conn.Insert("INSERT INTO "+inputTable, q.st.format)
 	if err != nil {
-		var e *chdb.Exception
-		if errors.As(err, &e) && e.Code == codeBadArguments && strings.Contains(e.Text, "Streaming query is not supported") {
-			return false, nil
-		}
-		return true, err
+		return err
 	}
-	defer stream.Close()
-	for {
-		chunk, err := stream.Next()
-		if errors.Is(err, io.EOF) {
-			return true, resp.finish()
-		}
-		if err != nil {
-			return true, err
-		}
-		resp.stats.Add(chunk.Stats())
-		_, err = resp.Write(chunk.Bytes())
-		chunk.Close()
-		if err != nil {
-			return true, err
-		}
-		if ctx.Err() != nil {
-			return true, newError(codeQueryWasCancelled, "Query was cancelled")
-		}
+	defer insert.Close()
+	if err := feedInsert(ctx, insert, q); err != nil {
+		return err
 	}
+	_, err = insert.Done()
+	return err
 }
 
 // insertChunk is how much of a body is handed to the engine at a time.

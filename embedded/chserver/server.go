@@ -87,8 +87,7 @@ func engineArgs(cfg Config) []string {
 		"--parquet_metadata_cache_size=16777216",
 		"--iceberg_metadata_files_cache_size=16777216",
 		"--compiled_expression_cache_size=33554432",
-		"--max_thread_pool_free_size=16",
-		"--max_io_thread_pool_free_size=0",
+		"--max_thread_pool_free_size=64",
 	}
 	if cfg.MemoryLimitBytes > 0 {
 		args = append(args, "--max_server_memory_usage="+strconv.FormatInt(cfg.MemoryLimitBytes, 10))

@@ -10,22 +10,27 @@ const (
 	kindSelect                          // SELECT, WITH … SELECT: output is streamed
 	kindOther                           // everything else that carries no data
 	kindInsertData                      // INSERT whose rows follow the statement, in Format
-	kindInput                           // INSERT … SELECT … FROM input(…) FORMAT x, whose rows follow the statement
+	kindInput                           // INSERT … SELECT … FROM input('structure') FORMAT x, whose rows follow the statement
 	kindKill                            // KILL QUERY
 )
 
 // statement is what the server must know of a statement to run it.
 type statement struct {
 	kind statementKind
-	// text is the statement without the data that follows it and, for kindInsertData, without its FORMAT clause.
+	// text is the statement; where data follows, it is without the FORMAT clause and the data.
 	text string
 	// format is the format named in the statement: of the data for kindInsertData, of the output otherwise. Empty when
 	// none is named.
 	format string
+	// inputStart and inputEnd are where input(…) stands in text, and structure is its argument, for kindInput.
+	inputStart, inputEnd int
+	structure            string
 	// dataStart is where the rows begin in the parsed text, for kindInsertData and kindInput.
 	dataStart int
 	// complete is false when the end of the text was met before it was clear where the statement ends.
 	complete bool
+	// bare is the statement without FORMAT clause and final semicolon, for kindSelect.
+	bare string
 	// first is the first keyword, in upper case.
 	first string
 }
@@ -135,13 +140,19 @@ func scanTail(p *parser, st *statement) error {
 	for p.punct(';') {
 		p.advance()
 	}
+	begin, end := p.tok.start, len(p.sql)
+	formatStart, formatEnd := end, end
+	defer func() {
+		formatStart, formatEnd = min(formatStart, end), min(formatEnd, end)
+		st.bare = p.sql[begin:formatStart] + " " + p.sql[formatEnd:end]
+	}()
 	for ; p.tok.kind != tokenEnd; p.advance() {
 		if p.depth != 0 {
 			continue
 		}
 		switch {
 		case p.punct(';'):
-			end := p.tok.start
+			end = p.tok.start
 			for p.punct(';') {
 				p.advance()
 			}
@@ -153,10 +164,10 @@ func scanTail(p *parser, st *statement) error {
 			save := *p
 			p.advance()
 			if p.tok.kind == tokenWord || p.tok.kind == tokenQuotedName {
-				name := p.word()
+				name, nameEnd := p.word(), p.tok.end
 				p.advance()
 				if p.tok.kind == tokenEnd || p.punct(';') || p.is("SETTINGS") {
-					st.format = name
+					st.format, formatStart, formatEnd = name, save.tok.start, nameEnd
 				}
 			}
 			*p = save
@@ -279,10 +290,48 @@ func insertFormat(p *parser, st *statement, selects bool) (done bool, err error)
 		data++
 	}
 	st.format, st.dataStart, st.complete = name, data, true
-	if selects {
-		st.kind, st.text = kindInput, p.sql[:p.tok.end]
+	st.text = p.sql[:start]
+	if !selects {
+		st.kind = kindInsertData
 		return true, nil
 	}
-	st.kind, st.text = kindInsertData, p.sql[:start]
+	st.kind = kindInput
+	if !findInput(st) {
+		return true, newError(codeSyntaxError, "FORMAT of an INSERT SELECT needs the table function input('structure') in the SELECT")
+	}
 	return true, nil
+}
+
+// findInput looks for input('structure') in the statement's text.
+func findInput(st *statement) bool {
+	p := &parser{lexer: lexer{sql: st.text}}
+	for p.advance(); p.tok.kind != tokenEnd; p.advance() {
+		if !p.is("input") {
+			continue
+		}
+		start := p.tok.start
+		p.advance()
+		if !p.punct('(') {
+			continue
+		}
+		p.advance()
+		if p.tok.kind != tokenString {
+			continue
+		}
+		structure := unquoteString(p.sql[p.tok.start:p.tok.end])
+		p.advance()
+		if p.punct(')') {
+			st.inputStart, st.inputEnd, st.structure = start, p.tok.end, structure
+			return true
+		}
+	}
+	return false
+}
+
+// unquoteString gives the text of a simple string literal.
+func unquoteString(s string) string {
+	if len(s) >= 2 {
+		s = s[1 : len(s)-1]
+	}
+	return strings.NewReplacer(`\\`, `\`, `\'`, `'`, `''`, `'`).Replace(s)
 }

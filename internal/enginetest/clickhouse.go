@@ -186,12 +186,12 @@ func (c *CH) RSS(tb testing.TB) int64 {
 	return kb << 10
 }
 
-var databases atomic.Int64
+var clickhouseDatabases atomic.Int64
 
 // Database makes a database for the test, drops it at the test's end, and gives its name.
 func (c *CH) Database(tb testing.TB) string {
 	tb.Helper()
-	name := fmt.Sprintf("test_%d_%d", os.Getpid(), databases.Add(1))
+	name := fmt.Sprintf("test_%d_%d", os.Getpid(), clickhouseDatabases.Add(1))
 	c.Exec(tb, "CREATE DATABASE "+name)
 	tb.Cleanup(func() {
 		if c.cmd != nil {
