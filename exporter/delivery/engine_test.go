@@ -92,7 +92,7 @@ func TestLostAnswersAndBrokenConnectionsStoreOnce(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	w := newTestWriter(t, server.URL, func(s *Settings) { s.Database, s.Mappers = db, 8 })
-	const n = 200
+	const n = 80
 	var wg sync.WaitGroup
 	for worker := range 8 {
 		wg.Go(func() {
@@ -148,7 +148,7 @@ func TestLateDataOfManyDaysIsOneBlock(t *testing.T) {
 	w := newTestWriter(t, ch.URL, func(s *Settings) { s.Database = db })
 	b, err := w.Begin(t.Context())
 	require.NoError(t, err)
-	const days = 150 // More than max_partitions_per_insert_block allows by default.
+	const days = 105 // More than max_partitions_per_insert_block allows by default.
 	for d := range days {
 		b.Execution(&row.Execution{ID: fmt.Sprint(d), StartedAt: now() - int64(d)*int64(24*time.Hour)})
 	}
@@ -177,14 +177,14 @@ func TestNothingAcknowledgedIsLostWhenTheServerIsKilled(t *testing.T) {
 			}
 		})
 	}
-	for range 3 {
+	for range 2 {
 		before := count.Load()
-		require.Eventually(t, func() bool { return count.Load() > before+20 }, 30*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return count.Load() > before+10 }, 30*time.Second, time.Millisecond)
 		ch.Kill()
 		ch.Restart(t)
 	}
 	before := count.Load()
-	require.Eventually(t, func() bool { return count.Load() > before+20 }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return count.Load() > before+10 }, 30*time.Second, time.Millisecond)
 	stop()
 	wg.Wait()
 

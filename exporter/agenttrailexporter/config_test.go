@@ -1,0 +1,69 @@
+package agenttrailexporter
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/confmap/confmaptest"
+
+	"github.com/agenttrail/agenttrail/exporter/agenttrailexporter/internal/metadata"
+	"github.com/agenttrail/agenttrail/exporter/delivery"
+)
+
+func load(t *testing.T, name string) (*Config, error) {
+	t.Helper()
+	conf, err := confmaptest.LoadConf(filepath.Join("testdata", "config.yaml"))
+	require.NoError(t, err)
+	sub, err := conf.Sub(component.NewIDWithName(metadata.Type, name).String())
+	require.NoError(t, err)
+	cfg := createDefaultConfig().(*Config)
+	if err := sub.Unmarshal(cfg); err != nil {
+		return nil, err
+	}
+	return cfg, confmap.Validate(cfg)
+}
+
+func TestEverySettingIsRead(t *testing.T) {
+	t.Parallel()
+	cfg, err := load(t, "all")
+	require.NoError(t, err)
+	require.Equal(t, delivery.Settings{
+		Endpoint: "https://ch.example.com:8443/?insert_quorum=2", Database: "trail", Username: "writer", Password: "s3cret",
+		Compression: delivery.CompressionZSTD, MaxBlockRows: 1000, MaxBlockBytes: 1_000_000, MaxQueueBytes: 2_000_000,
+		MaxRequestBytes: 3_000_000, MaxWait: 2 * time.Second, RequestTimeout: 7 * time.Second, RetryInitial: 10 * time.Millisecond,
+		RetryMax: 3 * time.Second, RetryElapsed: 11 * time.Second, Mappers: cfg.settings().Mappers,
+	}, cfg.settings())
+	require.Equal(t, 1024, cfg.mapping().MaxAttributeBytes)
+	require.Equal(t, 2048, cfg.mapping().MaxBodyBytes)
+	require.True(t, cfg.TLS.InsecureSkipVerify)
+	require.NotContains(t, cfg.Password.String(), "s3cret")
+}
+
+func TestDefaultsAreValidAndThoseOfTheWriter(t *testing.T) {
+	t.Parallel()
+	cfg, err := load(t, "")
+	require.NoError(t, err)
+	require.Equal(t, createDefaultConfig(), cfg)
+}
+
+func TestWrongSettingsAreAllNamed(t *testing.T) {
+	t.Parallel()
+	_, err := load(t, "wrong")
+	for _, key := range []string{
+		"endpoint", "database", "compression", "max_block_rows", "max_block_bytes", "max_queue_bytes", "max_request_bytes",
+		"max_wait", "timeout", "retry::initial_interval", "retry::max_elapsed_time", "max_attribute_bytes", "max_body_bytes",
+	} {
+		require.ErrorContains(t, err, key+": ")
+	}
+	_, err = load(t, "foreign")
+	for _, key := range []string{"sending_queue", "retry_on_failure", "create_schema", "async_insert", "ttl", "batcher"} {
+		require.ErrorContains(t, err, key+": ")
+	}
+	_, err = load(t, "unknown")
+	require.ErrorContains(t, err, "endpiont: no such setting; there are auth, ")
+	require.ErrorContains(t, err, "retry::max_time: no such setting; there are initial_interval, max_elapsed_time, max_interval")
+}
