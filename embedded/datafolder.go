@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // folderFormat is the version of the layout of the data folder. It rises when an older program could not work with
@@ -93,7 +94,15 @@ func (f *dataFolder) takeLock() error {
 	if err != nil {
 		return fmt.Errorf("lock data folder: %w", err)
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	// A holder that was killed a moment ago may still be on its way out.
+	for tries := 50; ; tries-- {
+		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if tries == 0 || !errors.Is(err, syscall.EWOULDBLOCK) {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err != nil {
 		defer file.Close()
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
 			return fmt.Errorf("lock data folder %s: %w; it must be on a file system with locks", f.path, err)

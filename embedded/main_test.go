@@ -28,12 +28,11 @@ import (
 // roleEnv tells a copy of the test binary to be something else: the ClickHouse child, or a program with a Server.
 const roleEnv = "AGENTTRAIL_TEST_ROLE"
 
+var roles = map[string]func() int{"clickhouse": clickHouseMain, "server": serverMain}
+
 func TestMain(m *testing.M) {
-	switch os.Getenv(roleEnv) {
-	case "clickhouse":
-		os.Exit(clickHouseMain())
-	case "server":
-		os.Exit(serverMain())
+	if role := os.Getenv(roleEnv); role != "" {
+		os.Exit(roles[role]())
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -37,6 +37,7 @@ func stopOrphans(ctx context.Context, dir, pidFile string, patience time.Duratio
 			if err := syscall.Kill(pid, sig); err != nil && alive(pid) {
 				return stopped, fmt.Errorf("stop process %d, which an earlier server left in %s: %w; end it by hand", pid, dir, err)
 			}
+			_ = syscall.Kill(pid, syscall.SIGCONT) // a suspended one would not act; one that is gone needs nothing
 		}
 		deadline := time.Now().Add(patience)
 		for anyAlive(pids) && time.Now().Before(deadline) {

@@ -286,6 +286,9 @@ func (pg *postgres) stopOrphan(ctx context.Context, dir string) error {
 	if err != nil {
 		return fmt.Errorf("start Postgres: %w", err)
 	}
+	if err := forgetPidFile(filepath.Join(dir, "postmaster.pid")); err != nil {
+		return fmt.Errorf("start Postgres: %w", err)
+	}
 	if n > 0 {
 		pg.server.Logger.WarnContext(ctx, "stopped processes of Postgres that were left over", "count", n)
 	}
