@@ -10,8 +10,6 @@ BIN     := bin/agenttrail
 DATA    ?= .data
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-export CGO_ENABLED := 0
-
 .PHONY: help
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z-]*:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,7 +44,7 @@ generate: ## Write generated files anew
 
 .PHONY: build
 build: ## Build the binary
-	@$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/agenttrail
+	@$(GO) build -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/agenttrail
 
 .PHONY: engines
 engines: build ## Fetch the embedded ClickHouse and Postgres once, into a cache of this user

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,12 +69,24 @@ func readRunning(dir string) (addresses, error) {
 	return a, nil
 }
 
+// forCurl leaves out the user of an address that needs no password, since that user is the one of a request without.
+func forCurl(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	if _, ok := u.User.Password(); !ok && u.User.Username() == "default" {
+		u.User = nil
+	}
+	return u.String()
+}
+
 // printWhereToLook names the addresses and something to paste.
 func (a addresses) printWhereToLook(w io.Writer) {
 	if a.ClickHouse == "" {
 		return
 	}
-	base := strings.TrimRight(a.ClickHouse, "/")
+	base := strings.TrimRight(forCurl(a.ClickHouse), "/")
 	fmt.Fprintf(w, `
 WHERE TO LOOK NEXT
   OTLP for your own services   grpc %s   http http://%s

@@ -45,10 +45,14 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// version is set by the build.
+var version = "dev"
+
 func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "agenttrail",
 		Short:         "Record what AI agents do and what it costs",
+		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -57,6 +61,10 @@ func newRootCommand() *cobra.Command {
 		return usageError{fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help")}
 	})
 	root.AddCommand(
+		newUpCommand(),
+		newDemoCommand(),
+		newCollectorCommand(),
+		newMigrateCommand(),
 		newClickHouseCommand(),
 		newEnginesCommand(),
 	)

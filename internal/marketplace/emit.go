@@ -98,7 +98,8 @@ func (e *emitter) emitRun(ctx context.Context, r *run, parent string) {
 			e.log(ctx, e.runtime, r, end, log.SeverityWarn, "execution", "execution ended without a result: "+r.fault.message)
 		} else {
 			exception(span, end, r.fault)
-			e.log(ctx, e.runtime, r, end, log.SeverityError, "error", "execution broke: "+r.fault.message, attribute.String("error.type", r.fault.kind))
+			e.log(ctx, e.runtime, r, end, log.SeverityError, "error", "execution broke: "+r.fault.message,
+				attribute.String("exception.type", r.fault.kind), attribute.String("exception.message", r.fault.message))
 		}
 	}
 	if r.duration > 6*time.Second {

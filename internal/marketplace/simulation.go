@@ -196,8 +196,11 @@ func (s *Simulation) RunLive(ctx context.Context) error {
 			wake = running[0].end().Add(5 * time.Millisecond)
 		}
 		timer.Reset(max(time.Until(wake), time.Millisecond))
-		stats := s.probe.latency()
-		s.progress.print("live: %d runs going on, %d ended, selectable %s after their end (median), p99 %s", len(running), stats.count, stats.p50.Round(time.Millisecond), stats.p99.Round(time.Millisecond))
+		if stats := s.probe.latency(); stats.count > 0 {
+			s.progress.print("live: %d runs going on, %d ended, selectable %d ms after their end (median), p99 %d ms", len(running), stats.count, stats.p50.Milliseconds(), stats.p99.Milliseconds())
+		} else {
+			s.progress.print("live: %d runs going on", len(running))
+		}
 	}
 }
 

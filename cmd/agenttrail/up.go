@@ -1,0 +1,198 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/agenttrail/agenttrail/collector"
+	"github.com/agenttrail/agenttrail/embedded"
+	"github.com/agenttrail/agenttrail/internal/marketplace"
+	"github.com/agenttrail/agenttrail/schema"
+)
+
+// stopTimeout bounds an orderly stop. What has not ended by then is killed; nothing that was acknowledged is lost by
+// that.
+const stopTimeout = 30 * time.Second
+
+// upConfig is what the flags of "agenttrail up" set.
+type upConfig struct {
+	dir            string
+	clickHouseAddr string
+	postgresAddr   string
+	otlpGRPCAddr   string
+	otlpHTTPAddr   string
+	healthAddr     string
+	metricsAddr    string
+	demo           bool
+	lasts          time.Duration
+	marketplace    marketplace.Config
+}
+
+func newUpCommand() *cobra.Command {
+	var cfg upConfig
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Run everything on this machine",
+		Long: `Run everything on this machine: ClickHouse and Postgres as child processes, the migrations and the collector.
+
+Ctrl-C stops all of it in order, losing nothing. The data stays in the data folder, and the next start goes on with it.
+Set ` + envClickHouseURL + ` or ` + envPostgresURL + ` to use a server of your own instead of an embedded engine.`,
+		Example: `  agenttrail up
+  agenttrail up --demo
+  agenttrail up --demo --for 30s --data /tmp/agenttrail
+  agenttrail up --clickhouse-addr 127.0.0.1:9123 --otlp-grpc-addr 127.0.0.1:14317`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return up(cmd.Context(), cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&cfg.dir, "data", defaultDataDir(), "data folder")
+	f.StringVar(&cfg.clickHouseAddr, "clickhouse-addr", embedded.DefaultClickHouseAddr, "address of ClickHouse's HTTP interface; port 0 takes a free one")
+	f.StringVar(&cfg.postgresAddr, "postgres-addr", embedded.DefaultPostgresAddr, "address of Postgres")
+	f.StringVar(&cfg.otlpGRPCAddr, "otlp-grpc-addr", collector.DefaultGRPCAddr, "address of OTLP over gRPC")
+	f.StringVar(&cfg.otlpHTTPAddr, "otlp-http-addr", collector.DefaultHTTPAddr, "address of OTLP over HTTP")
+	f.StringVar(&cfg.healthAddr, "health-addr", collector.DefaultHealthAddr, "address of the collector's health check")
+	f.StringVar(&cfg.metricsAddr, "metrics-addr", collector.DefaultMetricsAddr, "address of the collector's Prometheus metrics")
+	f.BoolVar(&cfg.demo, "demo", false, "send the traffic of a simulated agent marketplace")
+	f.DurationVar(&cfg.lasts, "for", 0, "stop after this time; 0 goes on until it is interrupted")
+	addDemoFlags(cmd, &cfg.marketplace)
+	return cmd
+}
+
+// up starts the parts in order, waits, and stops them in reverse.
+func up(ctx context.Context, cfg upConfig, out, logs io.Writer) (err error) {
+	began := time.Now()
+	logger := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	var stops []func(context.Context) error
+	defer func() {
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		for i := len(stops) - 1; i >= 0; i-- {
+			err = errors.Join(err, stops[i](stopping))
+		}
+	}()
+
+	if err := cfg.checkPorts(ctx); err != nil {
+		return err
+	}
+	external := addresses{ClickHouse: os.Getenv(envClickHouseURL), Postgres: os.Getenv(envPostgresURL)}
+	engines := &embedded.Server{
+		Dir:        cfg.dir,
+		Logger:     logger,
+		ClickHouse: embedded.ClickHouseConfig{Addr: cfg.clickHouseAddr, Disabled: external.ClickHouse != ""},
+		Postgres:   embedded.PostgresConfig{Addr: cfg.postgresAddr, Disabled: external.Postgres != ""},
+	}
+	if err := engines.Start(ctx); err != nil {
+		return err
+	}
+	stops = append(stops, engines.Shutdown)
+	running := addresses{
+		PID:        os.Getpid(),
+		ClickHouse: cmp.Or(external.ClickHouse, engines.ClickHouseURL()),
+		Postgres:   cmp.Or(external.Postgres, engines.PostgresURL()),
+	}
+	if _, err := schema.MigrateClickHouse(ctx, running.ClickHouse, schema.ClickHouseConfig{Database: cfg.marketplace.Database}); err != nil {
+		return err
+	}
+	if _, err := schema.MigratePostgres(ctx, running.Postgres); err != nil {
+		return err
+	}
+	col, err := collector.New(collector.Settings{
+		GRPCAddr: cfg.otlpGRPCAddr, HTTPAddr: cfg.otlpHTTPAddr, HealthAddr: cfg.healthAddr, MetricsAddr: cfg.metricsAddr,
+		ClickHouseURL: running.ClickHouse, Database: cfg.marketplace.Database, Version: version, Logger: logger,
+	})
+	if err != nil {
+		return err
+	}
+	if err := col.Start(ctx); err != nil {
+		return err
+	}
+	stops = append(stops, col.Shutdown)
+	at := col.Addrs()
+	running.OTLPGRPC, running.OTLPHTTP, running.Health, running.Metrics = at.GRPC, at.HTTP, at.Health, at.Metrics
+
+	if err := running.write(cfg.dir); err != nil {
+		return err
+	}
+	stops = append(stops, func(context.Context) error { return os.Remove(addressesFile(cfg.dir)) })
+	go func() {
+		select {
+		case err := <-engines.Err():
+			cancel(err)
+		case err := <-col.Err():
+			cancel(err)
+		case <-ctx.Done():
+		}
+	}()
+	printStarted(out, cfg, running, engines.Pids(), time.Since(began))
+
+	if cfg.demo {
+		demo := cfg.marketplace
+		demo.OTLPEndpoint, demo.ClickHouseURL, demo.PostgresURL = running.OTLPGRPC, running.ClickHouse, running.Postgres
+		err = runDemo(ctx, out, demo, running, cfg.lasts)
+	} else {
+		if cfg.lasts > 0 {
+			var stop context.CancelFunc
+			ctx, stop = context.WithTimeout(ctx, cfg.lasts)
+			defer stop()
+		}
+		<-ctx.Done()
+	}
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
+		err = errors.Join(err, cause)
+	}
+	return err
+}
+
+// checkPorts looks whether the collector's ports are free before anything is started, so that the error can name the
+// flag. The engines look after their own.
+func (cfg upConfig) checkPorts(ctx context.Context) error {
+	var errs []error
+	for _, p := range []struct{ flag, addr string }{
+		{"--otlp-grpc-addr", cfg.otlpGRPCAddr},
+		{"--otlp-http-addr", cfg.otlpHTTPAddr},
+		{"--health-addr", cfg.healthAddr},
+		{"--metrics-addr", cfg.metricsAddr},
+	} {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.addr)
+		switch {
+		case err == nil:
+			errs = append(errs, l.Close())
+		case errors.Is(err, syscall.EADDRINUSE):
+			errs = append(errs, fmt.Errorf("address %s (%s) is taken by another program: stop it, or choose another address", p.addr, p.flag))
+		default:
+			errs = append(errs, fmt.Errorf("listen on %s (%s): %w", p.addr, p.flag, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// printStarted says what runs, where, how long the start took and how much memory it takes.
+func printStarted(out io.Writer, cfg upConfig, running addresses, children map[string]int, took time.Duration) {
+	dir, err := filepath.Abs(cfg.dir)
+	if err != nil {
+		dir = cfg.dir
+	}
+	fmt.Fprintf(out, "AgentTrail is up after %.1f s, on %s\n", took.Seconds(), dir)
+	fmt.Fprintf(out, "  OTLP        grpc %s, http http://%s\n", running.OTLPGRPC, running.OTLPHTTP)
+	fmt.Fprintf(out, "  ClickHouse  %s\n", withoutPassword(forCurl(running.ClickHouse)))
+	fmt.Fprintf(out, "  Postgres    %s (with its password in %s)\n", withoutPassword(running.Postgres), addressesFile(cfg.dir))
+	fmt.Fprintf(out, "  metrics     http://%s/metrics, health http://%s\n", running.Metrics, running.Health)
+	fmt.Fprintf(out, "  memory      %s\n", strings.Join(memoryOf(children), ", "))
+}
