@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Records what real emitters send. Usage: record.sh [emitter…]; without arguments, all of them.
-# Needs node 20 or newer, npm and go. Writes to exporter/mapping/testdata/recorded.
+# Needs node 20 or newer, npm and go. Writes to exporter/mapping/testdata/recorded, or to the folder that OUT names.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 checkout=$(cd "$here/../.." && pwd)
-out=$checkout/exporter/mapping/testdata/recorded
+out=${OUT:-$checkout/exporter/mapping/testdata/recorded}
 emitters=("$@")
 if [ ${#emitters[@]} -eq 0 ]; then
   mapfile -t emitters < <(cd "$here" && ls -d */main.mjs | xargs -n1 dirname)

@@ -29,9 +29,10 @@ export async function main({ dir, emitter, scenarios }) {
     process.exitCode = 2;
     return;
   }
+  console.log = console.info = console.debug = console.error; // Libraries print too; stdout is for the facts.
   const facts = await scenario.run();
   const out = { emitter, version, scenario: name, what: scenario.what, ...facts };
-  console.log(JSON.stringify(out, null, 2));
+  process.stdout.write(`${JSON.stringify(out, null, 2)}\n`);
 }
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
