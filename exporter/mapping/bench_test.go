@@ -71,18 +71,24 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	}))
 }
 
+// BenchmarkMapping maps requests of about the size of an SDK's batch and of a collector's.
 func BenchmarkMapping(b *testing.B) {
-	td := mix(b, 500)
-	var in record.Traces
-	frompdata.Traces(td, &in)
-	m := New(Config{})
-	spans := td.SpanCount()
-	b.ReportAllocs()
-	start := cpuTime(b)
-	for b.Loop() {
-		m.Traces(&in, receivedAt, nothing{})
+	for _, n := range []int{27, 430} {
+		td := mix(b, n)
+		spans := td.SpanCount()
+		b.Run(fmt.Sprintf("spans=%d", spans), func(b *testing.B) {
+			var in record.Traces
+			frompdata.Traces(td, &in)
+			m := New(Config{})
+			m.Traces(&in, receivedAt, nothing{})
+			b.ReportAllocs()
+			start := cpuTime(b)
+			for b.Loop() {
+				m.Traces(&in, receivedAt, nothing{})
+			}
+			b.ReportMetric((cpuTime(b)-start)/float64(b.N*spans), "cpu-ns/span")
+		})
 	}
-	b.ReportMetric((cpuTime(b)-start)/float64(b.N*spans), "cpu-ns/span")
 }
 
 func BenchmarkFromPdata(b *testing.B) {
