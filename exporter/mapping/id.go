@@ -85,7 +85,8 @@ func (m *Mapper) hashResource(r *record.Resource) id128 {
 // distinct returns an id for content that may occur more than once in a request: the first is the hash itself, the
 // second is another one.
 func (m *Mapper) distinct(h id128) row.UUID {
-	p := m.ordIndex.start(h.low)
+	sum := maphash.Comparable(keys.seed, h) // Not h itself: contents can be made to collide in its low bits.
+	p := m.ordIndex.start(sum)
 	for ; m.ordIndex.used(p); p = m.ordIndex.next(p) {
 		if o := &m.ordinals[m.ordIndex.slots[p].idx]; o.id == h {
 			o.count++
@@ -97,7 +98,7 @@ func (m *Mapper) distinct(h id128) row.UUID {
 			return hash128(b).uuid()
 		}
 	}
-	m.ordIndex.set(p, h.low, len(m.ordinals))
+	m.ordIndex.set(p, sum, len(m.ordinals))
 	m.ordinals = append(m.ordinals, ordinal{id: h})
 	return h.uuid()
 }

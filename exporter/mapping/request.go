@@ -232,37 +232,30 @@ func (m *Mapper) bodyText(v record.Value) string {
 // underscores instead, and a name in both forms is the new one.
 func (m *Mapper) headers(attrs record.Attrs, prefix string) record.Attrs {
 	mark := m.arena.AttrMark()
+	m.seen.reset(len(attrs))
+	m.addHeaders(attrs, prefix, mark, false)
+	m.addHeaders(attrs, prefix, mark, true)
+	return m.arena.TakeAttrs(mark)
+}
+
+// addHeaders adds the headers whose names are in the old form, or those that are not, unless they are there already.
+func (m *Mapper) addHeaders(attrs record.Attrs, prefix string, mark int, old bool) {
 	for i := range attrs {
 		name, ok := strings.CutPrefix(attrs[i].Key, prefix)
-		if !ok || name == "" || (strings.IndexByte(name, '_') >= 0 && hasHeader(attrs, prefix, name)) {
+		if !ok || name == "" || (strings.IndexByte(name, '_') >= 0) != old {
+			continue
+		}
+		name = m.headerName(name)
+		added := m.arena.TakeAttrs(mark)
+		if _, dup := m.see(added, keys.hash(name), name, len(added)); dup {
 			continue
 		}
 		v := attrs[i].Value
 		if v.Kind != record.ValueString {
 			v = record.String(m.headerText(v))
 		}
-		m.arena.AddAttr(m.headerName(name), v)
+		m.arena.AddAttr(name, v)
 	}
-	return m.arena.TakeAttrs(mark)
-}
-
-// hasHeader reports whether the dashed form of a header's name is there as well.
-func hasHeader(attrs record.Attrs, prefix, name string) bool {
-	for i := range attrs {
-		if other, ok := strings.CutPrefix(attrs[i].Key, prefix); ok && other != name && len(other) == len(name) && sameHeader(other, name) {
-			return strings.IndexByte(other, '_') < 0
-		}
-	}
-	return false
-}
-
-func sameHeader(a, b string) bool {
-	for i := range len(a) {
-		if headerByte(a[i]) != headerByte(b[i]) {
-			return false
-		}
-	}
-	return true
 }
 
 func headerByte(c byte) byte {

@@ -76,6 +76,9 @@ func fill(s *string, from string) {
 	}
 }
 
+// maxRunsAbove is how many of the runs around a run are asked for their id; real runs do not nest so deep.
+const maxRunsAbove = 64
+
 // nameRun settles the id of a run: unique within the request, the id of its span in hex when nothing names it.
 func (m *Mapper) nameRun(t *record.Traces, k int) {
 	r := &m.runs[k]
@@ -89,7 +92,7 @@ func (m *Mapper) nameRun(t *record.Traces, k int) {
 	if r.runID == "" {
 		r.runID = r.localID
 	}
-	for up := n.up; up >= 0 && r.runID != ""; up = m.nodes[m.runs[up].span].up {
+	for up, k := n.up, 0; up >= 0 && r.runID != "" && k < maxRunsAbove; up, k = m.nodes[m.runs[up].span].up, k+1 {
 		if m.runs[up].runID == r.runID {
 			r.runID = "" // Handed down from the run around it.
 		}

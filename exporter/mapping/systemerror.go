@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"encoding/binary"
+	"hash/maphash"
 
 	"github.com/agenttrail/agenttrail/exporter/record"
 	"github.com/agenttrail/agenttrail/exporter/row"
@@ -115,6 +116,9 @@ func (m *Mapper) addSpanError(t *record.Traces, i int, exc *exception) {
 	if code == "" && n.httpStatus >= 500 && n.request {
 		code = m.uintText(uint64(n.httpStatus))
 	}
+	if n.isRun { // The code of its row.
+		fill(&code, m.candidates[n.candidate].code)
+	}
 	fill(&code, m.name(leadingType(message)))
 	fill(&code, "error")
 	if kind == "" && message == "" {
@@ -183,32 +187,55 @@ func (m *Mapper) spanDetails(s *record.Span, attrs record.Attrs) record.Attrs {
 	return m.arena.TakeAttrs(mark)
 }
 
+// maxTypesOfMessage is how many types with one message are told apart by looking at each.
+const maxTypesOfMessage = 16
+
 // enterError returns the entry of an error in errs, and whether it was there before. Within a trace, equal type and
 // message are one error; so is the same message when one of the two reports has no type.
 func (m *Mapper) enterError(trace [16]byte, kind, message string) (int, bool) {
 	if trace != ([16]byte{}) {
-		sum := m.hashError(trace, message)
-		p := m.errIndex.start(sum)
-		for ; m.errIndex.used(p); p = m.errIndex.next(p) {
-			e := int(m.errIndex.slots[p].idx)
-			x := &m.errs[e]
-			if m.errIndex.slots[p].sum == sum && x.TraceID == trace && x.Message == message &&
-				(kind == "" || x.ErrorType == "" || x.ErrorType == kind) {
-				return e, true
-			}
+		sum := m.hashError(trace, "", message)
+		e, slot := m.findError(sum, trace, kind, message, maxTypesOfMessage)
+		if e < 0 && slot < 0 {
+			sum = m.hashError(trace, kind, message)
+			e, slot = m.findError(sum, trace, kind, message, len(m.errs))
 		}
-		m.errIndex.set(p, sum, len(m.errs))
+		if e >= 0 {
+			return e, true
+		}
+		m.errIndex.set(slot, sum, len(m.errs))
 	}
 	m.errs = append(m.errs, row.Error{TraceID: trace, ErrorType: kind, Message: message})
 	m.depths = append(m.depths, -1)
 	return len(m.errs) - 1, false
 }
 
-func (m *Mapper) hashError(trace [16]byte, message string) uint64 {
+// findError returns the entry of an error, or -1 and the slot where it belongs, or -1 twice when the message has more
+// types than limit.
+func (m *Mapper) findError(sum uint64, trace [16]byte, kind, message string, limit int) (entry, slot int) {
+	p := m.errIndex.start(sum)
+	for types := 0; m.errIndex.used(p); p = m.errIndex.next(p) {
+		e := int(m.errIndex.slots[p].idx)
+		x := &m.errs[e]
+		if m.errIndex.slots[p].sum != sum || x.TraceID != trace || x.Message != message {
+			continue
+		}
+		if kind == "" || x.ErrorType == "" || x.ErrorType == kind {
+			return e, -1
+		}
+		if types++; types > limit {
+			return -1, -1
+		}
+	}
+	return -1, p
+}
+
+func (m *Mapper) hashError(trace [16]byte, kind, message string) uint64 {
 	b := append(m.idScratch[:0], trace[:]...)
+	b = appendText(b, kind)
 	b = append(b, message...)
 	m.idScratch = b
-	return hash128(b).low
+	return maphash.Bytes(keys.seed, b)
 }
 
 // emitErrors settles the ids of the errors and hands them out.

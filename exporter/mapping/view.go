@@ -71,7 +71,7 @@ func (m *Mapper) scan(v *view, attrs record.Attrs) record.Attrs {
 				unknown = true
 				m.seen.reset(len(attrs))
 			}
-			if _, dup := m.see(attrs, h, i); dup {
+			if _, dup := m.see(attrs, h, a.Key, i); dup {
 				clean = false
 			}
 			clean = clean && len(a.Key) <= maxKeyBytes && utf8.ValidString(a.Key)
@@ -84,11 +84,12 @@ func (m *Mapper) scan(v *view, attrs record.Attrs) record.Attrs {
 	return m.repair(attrs)
 }
 
-// see enters attribute i into the set of seen keys, or returns the earlier attribute with the same key.
-func (m *Mapper) see(attrs record.Attrs, h uint64, i int) (int, bool) {
+// see enters attribute i, which has or will have the key, into the set of seen keys, or returns the earlier attribute
+// with the same key.
+func (m *Mapper) see(attrs record.Attrs, h uint64, key string, i int) (int, bool) {
 	p := m.seen.start(h)
 	for ; m.seen.used(p); p = m.seen.next(p) {
-		if s := &m.seen.slots[p]; s.sum == h && attrs[s.idx].Key == attrs[i].Key {
+		if s := &m.seen.slots[p]; s.sum == h && attrs[s.idx].Key == key {
 			return int(s.idx), true
 		}
 	}
@@ -114,7 +115,7 @@ func (m *Mapper) repair(attrs record.Attrs) record.Attrs {
 	m.place = m.place[:0]
 	for i := range attrs {
 		m.place = append(m.place, -1)
-		first, dup := m.see(attrs, keys.hash(attrs[i].Key), i)
+		first, dup := m.see(attrs, keys.hash(attrs[i].Key), attrs[i].Key, i)
 		if !dup {
 			first = i
 		} else {
