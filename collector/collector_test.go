@@ -107,8 +107,14 @@ func (b bundle) grpc(t *testing.T) *grpc.ClientConn {
 	return conn
 }
 
-// post sends an OTLP request over HTTP and returns the status and the answer.
-func (b bundle) post(t *testing.T, path, contentType, encoding string, body []byte) (*http.Response, string) {
+// answer is what an OTLP request over HTTP got.
+type answer struct {
+	status int
+	header http.Header
+}
+
+// post sends an OTLP request over HTTP and returns the answer and its text.
+func (b bundle) post(t *testing.T, path, contentType, encoding string, body []byte) (answer, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+b.Addrs().HTTP+path, bytes.NewReader(compress(t, encoding, body)))
 	require.NoError(t, err)
@@ -121,7 +127,7 @@ func (b bundle) post(t *testing.T, path, contentType, encoding string, body []by
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
-	return resp, string(text)
+	return answer{resp.StatusCode, resp.Header}, string(text)
 }
 
 func compress(t *testing.T, encoding string, body []byte) []byte {
@@ -210,7 +216,7 @@ func TestEveryWayInEndsInRows(t *testing.T) {
 		for _, encoding := range []string{"", "gzip", "zstd"} {
 			service := contentType + encoding
 			resp, text := b.post(t, "/v1/traces", contentType, encoding, marshalTraces(t, contentType, spans(service, 3)))
-			require.Equal(t, 200, resp.StatusCode, text)
+			require.Equal(t, 200, resp.status, text)
 			req := plogotlp.NewExportRequestFromLogs(logRecords(service, "hello"))
 			body, err := req.MarshalProto()
 			if contentType == contentJSON {
@@ -218,7 +224,7 @@ func TestEveryWayInEndsInRows(t *testing.T) {
 			}
 			require.NoError(t, err)
 			resp, text = b.post(t, "/v1/logs", contentType, encoding, body)
-			require.Equal(t, 200, resp.StatusCode, text)
+			require.Equal(t, 200, resp.status, text)
 			want++
 		}
 	}
@@ -238,7 +244,7 @@ func TestMalformedRequestsAreRefusedAndDisturbNobody(t *testing.T) {
 		wg.Go(func() {
 			for range 10 {
 				resp, text := b.post(t, "/v1/traces", contentProto, "", marshalTraces(t, contentProto, spans(fmt.Sprint("good", i), 1)))
-				require.Equal(t, 200, resp.StatusCode, text)
+				require.Equal(t, 200, resp.status, text)
 			}
 		})
 	}
@@ -258,7 +264,7 @@ func TestMalformedRequestsAreRefusedAndDisturbNobody(t *testing.T) {
 		"empty":                {"/v1/traces", contentProto, "", nil, 200},
 	} {
 		resp, text := b.post(t, c.path, c.contentType, c.encoding, c.body)
-		require.Equal(t, c.status, resp.StatusCode, "%s: %s", name, text)
+		require.Equal(t, c.status, resp.status, "%s: %s", name, text)
 	}
 	// A body that is not what its encoding says.
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+b.Addrs().HTTP+"/v1/traces", bytes.NewReader(good))
@@ -295,7 +301,7 @@ func TestLargeRequestsAreStoredOrClearlyRefused(t *testing.T) {
 	require.NoError(t, err)
 	for _, encoding := range []string{"", "gzip"} {
 		resp, text := b.post(t, "/v1/traces", contentProto, encoding, marshalTraces(t, contentProto, large))
-		require.Equal(t, 200, resp.StatusCode, text)
+		require.Equal(t, 200, resp.status, text)
 	}
 	require.Equal(t, uint64(3), b.count(t, "SELECT count() FROM Span WHERE length(attributes['blob']) > 60000"))
 
@@ -306,7 +312,7 @@ func TestLargeRequestsAreStoredOrClearlyRefused(t *testing.T) {
 	require.ErrorContains(t, err, "received message larger than max")
 	for _, encoding := range []string{"", "gzip"} { // A small body that grows counts as what it grows to.
 		resp, text := b.post(t, "/v1/traces", contentProto, encoding, marshalTraces(t, contentProto, huge))
-		require.Equal(t, 400, resp.StatusCode, text)
+		require.Equal(t, 400, resp.status, text)
 		require.Contains(t, text, "too large")
 	}
 	require.Equal(t, uint64(3), b.count(t, "SELECT count() FROM Span"))
@@ -374,8 +380,8 @@ func TestWithoutClickHouseClientsAreToldToComeBack(t *testing.T) {
 	require.Equal(t, codes.Unavailable, status.Code(err))
 	require.Len(t, status.Convert(err).Details(), 1)
 	resp, text := b.post(t, "/v1/traces", contentJSON, "", marshalTraces(t, contentJSON, spans("s", 1)))
-	require.Equal(t, 503, resp.StatusCode, text)
-	require.Contains(t, []string{"1", "2"}, resp.Header.Get("Retry-After"))
+	require.Equal(t, 503, resp.status, text)
+	require.Contains(t, []string{"1", "2"}, resp.header.Get("Retry-After"))
 	require.Contains(t, text, "no answer from clickhouse")
 }
 

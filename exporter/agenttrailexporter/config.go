@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/collector/config/configcompression"
 	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/confmap"
 
 	"github.com/agenttrail/agenttrail/exporter/delivery"
@@ -80,11 +81,9 @@ func createDefaultConfig() component.Config {
 	client.Compression = configcompression.Type(delivery.CompressionLZ4)
 	// Two groups in flight with a connection per table each.
 	const connections = 16
-	if keepalive := client.Keepalive.Get(); keepalive != nil {
-		keepalive.MaxIdleConnsPerHost = connections
-	} else {
-		client.MaxIdleConnsPerHost = connections
-	}
+	keepalive := confighttp.NewDefaultKeepaliveClientConfig()
+	keepalive.MaxIdleConnsPerHost = connections
+	client.Keepalive = configoptional.Some(keepalive)
 	return &Config{
 		ClientConfig:    client,
 		Database:        "agenttrail",

@@ -47,7 +47,8 @@ func TestDefaultsAreValidAndThoseOfTheWriter(t *testing.T) {
 	t.Parallel()
 	cfg, err := load(t, "")
 	require.NoError(t, err)
-	require.Equal(t, createDefaultConfig(), cfg)
+	require.Equal(t, createDefaultConfig().(*Config).settings(), cfg.settings())
+	require.Equal(t, 16, cfg.Keepalive.Get().MaxIdleConnsPerHost)
 }
 
 func TestWrongSettingsAreAllNamed(t *testing.T) {

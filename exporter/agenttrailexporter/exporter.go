@@ -67,7 +67,7 @@ func (e *agentExporter) start(ctx context.Context, host component.Host) error {
 	}
 	settings := e.cfg.settings()
 	settings.Client, settings.Logger, settings.Observer = httpClient, e.logger, tel
-	writer, err := delivery.NewWriter(settings)
+	writer, err := delivery.NewWriter(settings) //nolint:contextcheck // It outlives the start.
 	if err != nil {
 		tel.shutdown()
 		return fmt.Errorf("open writer: %w", err)
@@ -137,15 +137,15 @@ func (e *agentExporter) push(ctx context.Context, fill func(*worker, *delivery.B
 		return answer(err)
 	}
 	defer batch.Discard()
-	stats, err := e.fill(batch, fill)
+	stats, err := e.fill(batch, fill) //nolint:contextcheck // Metrics need none.
 	if err != nil {
 		return answer(err)
 	}
-	e.telemetry.adjusted(&stats)
+	e.telemetry.adjusted(ctx, &stats)
 	if err := batch.Commit(ctx); err != nil {
 		return answer(err)
 	}
-	e.telemetry.stored()
+	e.telemetry.stored(ctx)
 	return nil
 }
 

@@ -75,11 +75,11 @@ func TestTracesAndLogsShareOneWriter(t *testing.T) {
 	ld.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords().AppendEmpty().Body().SetStr("log")
 	require.NoError(t, logs.ConsumeLogs(t.Context(), ld))
 	require.Equal(t, int32(2), inserts.Load())
-	metadatatest.AssertEqualAgenttrailExporterRequests(t, tel, []metricdata.DataPoint[int64]{{Value: 2}}, metricdatatest.IgnoreTimestamp())
+	metadatatest.AssertEqualAgenttrailExporterRequests(t, tel, []metricdata.DataPoint[int64]{{Value: 2}}, metricdatatest.IgnoreTimestamp(), metricdatatest.IgnoreExemplars())
 	metadatatest.AssertEqualAgenttrailExporterStoredRows(t, tel, []metricdata.DataPoint[int64]{
 		{Value: 1, Attributes: attribute.NewSet(attribute.String("table", "Span"))},
 		{Value: 1, Attributes: attribute.NewSet(attribute.String("table", "AgentLog"))},
-	}, metricdatatest.IgnoreTimestamp())
+	}, metricdatatest.IgnoreTimestamp(), metricdatatest.IgnoreExemplars())
 	adjusted, err := tel.GetMetric("otelcol_agenttrail_exporter_adjusted_values")
 	require.NoError(t, err)
 	require.Contains(t, reasons(adjusted), "invalid_utf8")

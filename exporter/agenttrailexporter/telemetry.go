@@ -74,14 +74,14 @@ func (t *telemetry) Refused(reason delivery.Reason) {
 		metric.WithAttributeSet(attribute.NewSet(attribute.String("reason", string(reason)))))
 }
 
-func (t *telemetry) stored() {
-	t.builder.AgenttrailExporterRequests.Add(context.Background(), 1)
+func (t *telemetry) stored(ctx context.Context) {
+	t.builder.AgenttrailExporterRequests.Add(ctx, 1)
 }
 
-func (t *telemetry) adjusted(stats *mapping.Stats) {
+func (t *telemetry) adjusted(ctx context.Context, stats *mapping.Stats) {
 	for reason, n := range stats.Adjusted {
 		if n > 0 {
-			t.builder.AgenttrailExporterAdjustedValues.Add(context.Background(), int64(n), t.adjusts[reason]) //nolint:gosec // A count of values in memory.
+			t.builder.AgenttrailExporterAdjustedValues.Add(ctx, int64(n), t.adjusts[reason]) //nolint:gosec // A count of values in memory.
 		}
 	}
 }

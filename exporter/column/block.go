@@ -13,7 +13,7 @@ const (
 	typeUint16         = "UInt16"
 	typeUint64         = "UInt64"
 	typeUUID           = "UUID"
-	typeCredits        = "Decimal(18, 6)"
+	typeCredits        = "Decimal(18, 6)" //nolint:gosec // Not that kind of credits.
 	typeCost           = "Nullable(Decimal(18, 9))"
 )
 

@@ -214,9 +214,9 @@ func TestSizeIsNeverMuchTooLow(t *testing.T) {
 	}
 	s.Span(&row.Span{Attributes: attrs("big", strings.Repeat("b", 1<<20))})
 	for table := range TableCount {
-		real := len(s.AppendNative(nil, table))
-		require.GreaterOrEqual(t, s.Size(table), real*9/10, table.String())
-		require.LessOrEqual(t, s.Size(table), real*2, table.String())
+		exact := len(s.AppendNative(nil, table))
+		require.GreaterOrEqual(t, s.Size(table), exact*9/10, table.String())
+		require.LessOrEqual(t, s.Size(table), exact*2, table.String())
 	}
 }
 

@@ -73,7 +73,7 @@ func (b *executionBlock) Append(e *row.Execution) {
 	b.agentVersion.add(e.AgentVersion)
 	b.userID.add(e.UserID)
 	b.sessionID.add(e.SessionID)
-	b.status.addInt8(enumOr(int8(e.Status), int8(row.StatusSuccess), int8(row.StatusError), int8(row.StatusError)))
+	b.status.addInt8(enumOr(int8(e.Status), int8(row.StatusError), int8(row.StatusError)))
 	b.startedAt.addInt64(e.StartedAt)
 	b.duration.addFloat64(countable(e.Duration))
 	b.responseTime.addFloat64(e.ResponseTime)
@@ -132,10 +132,10 @@ func (c *tokenColumns) add(t *row.Tokens) {
 	c.reasoning.addUint64(t.Reasoning)
 }
 
-// enumOr returns v if the enum, numbered from lowest to highest, has it, else other. ClickHouse stores a number that
+// enumOr returns v if the enum, numbered from 1 to highest, has it, else other. ClickHouse stores a number that
 // an enum does not have and then fails every query that reads the row, so none may get there.
-func enumOr(v, lowest, highest, other int8) int8 {
-	if v < lowest || v > highest {
+func enumOr(v, highest, other int8) int8 {
+	if v < 1 || v > highest {
 		return other
 	}
 	return v

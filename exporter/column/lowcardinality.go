@@ -53,7 +53,7 @@ func (c *lowCardinality) insert(s string) uint32 {
 	stored := c.dict.buf[len(c.dict.buf)-len(s):]
 	// The bytes of dict are only appended to until reset, and reset forgets every key. So the string never changes
 	// while somebody can see it.
-	key := unsafe.String(unsafe.SliceData(stored), len(stored)) //nolint:gosec // See above.
+	key := unsafe.String(unsafe.SliceData(stored), len(stored))
 	if len(c.keys) > math.MaxUint32 {
 		panic("BUG: more than 2^32 distinct values in one block")
 	}
@@ -99,7 +99,7 @@ func (c *lowCardinality) appendData(dst []byte) []byte {
 	switch width {
 	case 0:
 		for _, id := range c.idx {
-			dst = append(dst, byte(id))
+			dst = append(dst, byte(id)) //nolint:gosec // There are at most 256 keys.
 		}
 	case 1:
 		for _, id := range c.idx {
@@ -132,7 +132,7 @@ func (c *lowCardinality) remap(keys []string, idx []uint32) {
 		ids = make([]uint32, 0, len(keys))
 	}
 	for i, key := range keys {
-		ids = append(ids, c.id(key, uint32(i))) //nolint:gosec // Below the number of keys.
+		ids = append(ids, c.id(key, uint32(i)))
 	}
 	for i, id := range idx {
 		idx[i] = ids[id]

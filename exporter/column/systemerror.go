@@ -45,7 +45,7 @@ func (b *errorBlock) Append(e *row.Error) {
 	b.timestamp.addInt64(e.Timestamp)
 	b.errorCode.add(e.ErrorCode)
 	b.errorType.add(e.ErrorType)
-	b.severity.addInt8(enumOr(int8(e.Severity), int8(row.SeverityWarning), int8(row.SeverityCritical), int8(row.SeverityError)))
+	b.severity.addInt8(enumOr(int8(e.Severity), int8(row.SeverityCritical), int8(row.SeverityError)))
 	b.component.add(e.Component)
 	b.agentID.add(e.AgentID)
 	b.userID.add(e.UserID)

@@ -52,7 +52,7 @@ func (c *text) addValue(v *record.Value) {
 		if n >= 0x80 {
 			panic("BUG: the text of a number has 128 bytes or more")
 		}
-		c.buf[at] = byte(n)
+		c.buf[at] = byte(n) //nolint:gosec // Checked above.
 	}
 }
 

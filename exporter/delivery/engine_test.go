@@ -25,12 +25,12 @@ import (
 )
 
 // database makes all tables in a database of the test's own.
-func database(t testing.TB, ch *enginetest.CH) (string, driver.Conn) {
-	t.Helper()
-	db := ch.Database(t)
-	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db})
-	require.NoError(t, err)
-	return db, ch.Conn(t, db)
+func database(tb testing.TB, ch *enginetest.CH) (string, driver.Conn) {
+	tb.Helper()
+	db := ch.Database(tb)
+	_, err := schema.MigrateClickHouse(tb.Context(), ch.URL, schema.ClickHouseConfig{Database: db})
+	require.NoError(tb, err)
+	return db, ch.Conn(tb, db)
 }
 
 // now is the time of test rows: they must be within the retention of their tables.
@@ -145,7 +145,7 @@ func TestLateDataOfManyDaysIsOneBlock(t *testing.T) {
 	t.Parallel()
 	ch := enginetest.ClickHouse(t)
 	db, conn := database(t, ch)
-	w := newTestWriter(t, ch.URL, func(s *Settings) { s.Database = db })
+	w := newTestWriter(t, ch.URL, func(s *Settings) { s.Database, s.RequestTimeout = db, 5*time.Minute })
 	b, err := w.Begin(t.Context())
 	require.NoError(t, err)
 	const days = 105 // More than max_partitions_per_insert_block allows by default.

@@ -1,6 +1,9 @@
 package delivery
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Reason says in one word why a request was not stored.
 type Reason string
@@ -32,4 +35,9 @@ func (e *Error) Unwrap() error { return e.Err }
 // Permanent reports whether the same request will never be stored.
 func (e *Error) Permanent() bool {
 	return e.Reason == ReasonContent || e.Reason == ReasonTooLarge || e.Reason == ReasonPanic
+}
+
+func permanent(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Permanent()
 }

@@ -67,6 +67,7 @@ func newFake(t *testing.T) *fakeClickHouse {
 }
 
 func (f *fakeClickHouse) serve(t *testing.T, w http.ResponseWriter, r *http.Request) {
+	t.Helper()
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return
@@ -120,6 +121,7 @@ func exception(w http.ResponseWriter, status, code int, text string) bool {
 
 // decodeBody reads a body the way ClickHouse's own Go client does.
 func decodeBody(t *testing.T, body []byte, compressed bool) []map[string]any {
+	t.Helper()
 	var r io.Reader = bytes.NewReader(body)
 	if compressed {
 		r = compress.NewReader(r)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -83,10 +84,7 @@ func quote(s string) string {
 func (in *inserter) insert(ctx context.Context, t column.Table, token string, body []byte) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, in.timeout, fmt.Errorf("no answer within %s", in.timeout))
 	defer cancel()
-	q := make(url.Values, len(in.query)+2)
-	for k, v := range in.query {
-		q[k] = v
-	}
+	q := maps.Clone(in.query)
 	q.Set("query", in.inserts[t])
 	q.Set("insert_deduplication_token", token)
 	address := in.base
@@ -122,8 +120,7 @@ func connectionError(ctx context.Context, err error) string {
 	if cause := context.Cause(ctx); cause != nil && ctx.Err() != nil {
 		return cause.Error()
 	}
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		return u.Err.Error()
 	}
 	return err.Error()

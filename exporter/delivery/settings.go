@@ -17,7 +17,7 @@ const (
 	CompressionZSTD Compression = "zstd"
 )
 
-// Limits of ClickHouse: a larger block is cut by the server, and then a retry is no longer recognised as one.
+// Limits of ClickHouse: a larger block is cut by the server, and then a retry is no longer recognized as one.
 // See min_insert_block_size_rows and min_insert_block_size_bytes.
 const (
 	LimitBlockRows  = 1_048_449

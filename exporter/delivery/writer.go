@@ -225,11 +225,9 @@ func (w *Writer) store(ctx context.Context, group []*part) {
 			w.storeTable(ctx, t, parts, func(p *part, err error) {
 				mu.Lock()
 				defer mu.Unlock()
-				var now, before *Error
-				if errors.As(failed[p], &before) && before.Permanent() && !(errors.As(err, &now) && now.Permanent()) {
-					return
+				if !permanent(failed[p]) || permanent(err) {
+					failed[p] = err
 				}
-				failed[p] = err
 			})
 		})
 	}
@@ -257,8 +255,7 @@ func (w *Writer) storeTable(ctx context.Context, t column.Table, parts []*part, 
 	if err == nil {
 		return
 	}
-	var f *Failure
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*Failure](err); ok {
 		if class, reason, _ := Classify(f); class == ClassContent {
 			if n := len(parts); n > 1 {
 				w.storeTable(ctx, t, parts[:n/2], fail)
@@ -325,7 +322,8 @@ func (w *Writer) storeBlock(ctx context.Context, t column.Table, parts []*part, 
 			return f
 		}
 		next := pause/2 + rand.N(pause) //nolint:gosec // Not a secret.
-		if ctx.Err() != nil || time.Since(start)+next > w.set.RetryElapsed {
+		// The first failure is always repeated: the block may be stored already, which only the same token can tell.
+		if ctx.Err() != nil || attempt > 1 && time.Since(start)+next > w.set.RetryElapsed {
 			return f
 		}
 		w.set.Observer.Retried(t, reason)

@@ -294,7 +294,7 @@ func TestAnOutageEndsWithAnErrorToComeBack(t *testing.T) {
 	fake.fault = func(w http.ResponseWriter, _ insertCall, _ []map[string]any) bool {
 		return exception(w, 404, 60, "Table does not exist")
 	}
-	w := newTestWriter(t, fake.URL, func(s *Settings) { s.RetryElapsed = 30 * time.Millisecond })
+	w := newTestWriter(t, fake.URL, func(s *Settings) { s.RetryElapsed = 300 * time.Millisecond })
 	err := put(t.Context(), w, "a")
 	var e *Error
 	require.ErrorAs(t, err, &e)
@@ -435,7 +435,9 @@ func TestShutdownStoresWhatWasCommitted(t *testing.T) {
 		wg.Go(func() { require.NoError(t, put(t.Context(), w, fmt.Sprint(i))) })
 	}
 	<-arrived
-	require.Eventually(t, func() bool { return w.QueueBytes() > 0 && len(w.gate.slots) == 0 }, 10*time.Second, time.Millisecond)
+	one := column.NewSet()
+	one.Log(&row.Log{Message: "0"})
+	require.Eventually(t, func() bool { return w.QueueBytes() == 5*newPart(nil, one).bytes && len(w.gate.slots) == 0 }, 10*time.Second, time.Millisecond)
 	open, err := w.Begin(t.Context())
 	require.NoError(t, err)
 	open.Log(&row.Log{Message: "not committed"})
