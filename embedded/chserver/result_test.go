@@ -32,8 +32,10 @@ func TestDocumentsOfManyBlocks(t *testing.T) {
 	ch := enginetest.ClickHouse(t)
 	const n = 200000 // rows; a block has 65409
 	tab := table(t, ch)
-	for _, format := range []string{"JSON", "JSONCompact", "Parquet", "ORC", "Arrow", "ArrowStream", "Avro", "CSVWithNames", "TSVWithNamesAndTypes",
-		"RowBinaryWithNamesAndTypes", "JSONColumns", "JSONCompactEachRowWithNames", "Values", "Native", "MsgPack"} {
+	for _, format := range []string{
+		"JSON", "JSONCompact", "Parquet", "ORC", "Arrow", "ArrowStream", "Avro", "CSVWithNames", "TSVWithNamesAndTypes",
+		"RowBinaryWithNamesAndTypes", "JSONColumns", "JSONCompactEachRowWithNames", "Values", "Native", "MsgPack",
+	} {
 		a := send(t, http.MethodGet, address(ch, "query", fmt.Sprintf("SELECT toInt64(number) AS a, toString(number) AS s FROM numbers(%d) FORMAT %s", n, format)), nil)
 		require.NoError(t, a.err)
 		require.Equal(t, http.StatusOK, a.status, a.body[:min(len(a.body), 500)])
