@@ -15,7 +15,7 @@ const scenarios: Scenario[] = [
   { name: 'agent calls agent', agent: 'planner', question: 'What to wear in Zurich?', user: 'bob', session: 'bob-1', expect: [success('planner', 40, 10), success('weather', 40, 10)] },
   { name: 'model fails', agent: 'weather', question: 'Hit the rate limit', user: 'bob', session: 'bob-2', expect: [{ agent: 'weather', status: 'error', inputTokens: 0, outputTokens: 0 }] },
   { name: 'timeout', agent: 'weather', question: 'Please think forever', user: 'eve', session: 'eve-1', expect: [{ agent: 'weather', status: 'timeout', inputTokens: 0, outputTokens: 0 }] },
-  { name: 'user leaves', agent: 'greeter', question: 'Hello', user: 'eve', session: 'eve-1', hangUp: true, expect: [{ agent: 'greeter', status: 'failed', inputTokens: 0, outputTokens: 0 }] },
+  { name: 'user leaves', agent: 'greeter', question: 'Tell me everything', user: 'eve', session: 'eve-1', hangUp: true, expect: [{ agent: 'greeter', status: 'failed', inputTokens: 0, outputTokens: 0 }] },
   { name: 'no such agent', agent: 'nobody', question: 'Hello', user: 'eve', session: 'eve-1', expect: [] },
 ];
 

@@ -1,12 +1,19 @@
 // A model that needs no key and no network. It reads what to do from the question, and counts 10 tokens for each
 // message that it reads and 5 for each answer that it gives.
 
+import { ReadableStream as WebStream } from 'node:stream/web';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { APICallError } from 'ai';
-import { MockLanguageModelV4, simulateReadableStream } from 'ai/test';
+import { MockLanguageModelV4 } from 'ai/test';
 
 type Options = Parameters<MockLanguageModelV4['doGenerate']>[0];
 type Result = Awaited<ReturnType<MockLanguageModelV4['doGenerate']>>;
 type Content = Result['content'][number];
+type Stream = Awaited<ReturnType<MockLanguageModelV4['doStream']>>['stream'];
+type Part = Stream extends ReadableStream<infer P> ? P : never;
+
+const questionOf = ({ prompt }: Options) => JSON.stringify(prompt.find((message) => message.role === 'user')?.content);
+const aborted = (signal?: AbortSignal) => new Promise<never>((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
 
 const usageOf = ({ prompt }: Options): Result['usage'] => ({
   inputTokens: { total: 10 * prompt.length, noCache: 10 * prompt.length, cacheRead: 0, cacheWrite: 0 },
@@ -15,13 +22,11 @@ const usageOf = ({ prompt }: Options): Result['usage'] => ({
 
 async function answer(options: Options): Promise<Content> {
   const { prompt, tools = [], abortSignal } = options;
-  const question = JSON.stringify(prompt.find((message) => message.role === 'user')?.content);
+  const question = questionOf(options);
   if (question.includes('rate limit')) {
     throw new APICallError({ message: 'Rate limit reached', statusCode: 429, isRetryable: false, url: 'https://api.example.com/v1/chat', requestBodyValues: {} });
   }
-  if (question.includes('think forever')) {
-    await new Promise((_, reject) => abortSignal?.addEventListener('abort', () => reject(abortSignal.reason)));
-  }
+  if (question.includes('think forever')) await aborted(abortSignal);
   const tool = tools[0];
   if (tool && prompt.at(-1)?.role !== 'tool') {
     const city = /in (\w+)/.exec(question)?.[1] ?? 'Zurich';
@@ -43,16 +48,17 @@ export const model = new MockLanguageModelV4({
       warnings: [],
     };
   },
-  doStream: async (options) => ({
-    stream: simulateReadableStream({
-      chunkDelayInMs: 40,
-      chunks: [
-        { type: 'stream-start', warnings: [] },
-        { type: 'text-start', id: '1' },
-        ...['Take', ' a', ' coat'].map((delta) => ({ type: 'text-delta' as const, id: '1', delta })),
-        { type: 'text-end', id: '1' },
-        { type: 'finish', finishReason: { unified: 'stop', raw: undefined }, usage: usageOf(options) },
-      ],
-    }),
-  }),
+  doStream: async (options) => ({ stream: WebStream.from(parts(options)) as Stream }),
 });
+
+async function* parts(options: Options): AsyncGenerator<Part> {
+  yield { type: 'stream-start', warnings: [] };
+  yield { type: 'text-start', id: '1' };
+  for (const delta of ['Take', ' a', ' coat']) {
+    await sleep(20);
+    yield { type: 'text-delta', id: '1', delta };
+  }
+  if (questionOf(options).includes('everything')) await aborted(options.abortSignal);
+  yield { type: 'text-end', id: '1' };
+  yield { type: 'finish', finishReason: { unified: 'stop', raw: undefined }, usage: usageOf(options) };
+}

@@ -9,7 +9,7 @@ import { RPCType, getRPCMetadata } from '@opentelemetry/core';
 import { type Caller, greeter, planner, weather } from './agents.ts';
 
 const logger = logs.getLogger('weather-api');
-const patience = 100; // ms
+const patience = 1000; // ms
 
 // log writes one record. It carries the ids of the active trace by itself; the category is AgentTrail's only addition.
 function log(category: 'execution' | 'error' | 'performance' | 'user_action', severity: SeverityNumber, body: string, agent: string, caller: Caller): void {
