@@ -43,6 +43,16 @@ func TestFacts(t *testing.T) {
 			{"id": "e-123", "agentId": "root_agent", "sessionId": "s-1", "tokens": tok(11, 3, 0, 0, 0), "dialect": "google_adk"},
 			{"id": "0000000000000005", "agentId": "helper", "parentExecutionId": "e-123", "tokens": tok(2, 1, 0, 0, 0)},
 		}},
+		"google-adk-split": {executions: []facts{
+			{"id": "0000000000000005", "agentId": "helper"}, // The root of the invocation is in another request.
+		}},
+		"two-instrumentations": {executions: []facts{{"agentId": "greeter", "tokens": tok(10, 2, 0, 0, 0), "cost": int64(500_000_000)}}},
+		"ai-sdk-aborted-stream": {
+			executions: []facts{
+				{"agentId": "greeter", "status": "failed", "errorCode": "aborted"},
+				{"agentId": "done", "status": "success", "errorCode": nil},
+			},
+		},
 		"pydantic-ai": {executions: []facts{
 			{"id": "call-77", "agentId": "support", "tokens": tok(40, 8, 6, 0, 0), "cost": int64(150_000), "model": "claude-x", "provider": "anthropic", "dialect": "pydantic_ai"},
 		}},

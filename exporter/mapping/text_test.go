@@ -246,3 +246,19 @@ func TestIDsAreVersion8(t *testing.T) {
 	require.Equal(t, byte(0x80), got[6]&0xf0)
 	require.Equal(t, byte(0x80), got[8]&0xc0)
 }
+
+func TestOwnAttributesWinOverTheRunAround(t *testing.T) {
+	t.Parallel()
+	agent := record.Attrs{{Key: KeyOperation, Value: record.String("agent")}, {Key: KeyAgentID, Value: record.String("a")}, {Key: KeyExecutionID, Value: record.String("run-1")}}
+	got, _ := one(t, Config{},
+		record.Span{TraceID: [16]byte{1}, SpanID: [8]byte{1}, Name: "run", Attrs: agent},
+		record.Span{TraceID: [16]byte{1}, SpanID: [8]byte{2}, ParentSpanID: [8]byte{1}, Name: "child"},
+		record.Span{TraceID: [16]byte{1}, SpanID: [8]byte{3}, ParentSpanID: [8]byte{1}, Name: "other", Attrs: record.Attrs{
+			{Key: KeyAgentID, Value: record.String("b")}, {Key: KeyExecutionID, Value: record.String("run-2")},
+		}},
+	)
+	require.Equal(t, "run-1", got.Spans[1]["executionId"])
+	require.Equal(t, "a", got.Spans[1]["agentId"])
+	require.Equal(t, "run-2", got.Spans[2]["executionId"])
+	require.Equal(t, "b", got.Spans[2]["agentId"])
+}
