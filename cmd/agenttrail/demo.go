@@ -61,7 +61,7 @@ func addDemoFlags(cmd *cobra.Command, cfg *marketplace.Config) {
 	cmd.Flags().IntVar(&cfg.Runs, "runs", 12000, "runs of history to fill in")
 	cmd.Flags().DurationVar(&cfg.History, "history", 24*time.Hour, "how far back history goes")
 	cmd.Flags().Float64Var(&cfg.Rate, "rate", 15, "live runs started each second")
-	cmd.Flags().Uint64Var(&cfg.Seed, "seed", uint64(time.Now().UnixNano()), "seed of the simulation; the same one draws the same traffic") //nolint:gosec // Any number will do.
+	cmd.Flags().Uint64Var(&cfg.Seed, "seed", uint64(time.Now().UnixNano()), "seed of the simulation; the same one draws the same traffic")
 	cmd.Flags().IntVar(&cfg.Users, "users", 200, "people in the marketplace")
 }
 
@@ -118,5 +118,5 @@ func runDemo(ctx context.Context, out io.Writer, cfg marketplace.Config, running
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // File descriptors are small.
+	return ok && term.IsTerminal(int(f.Fd()))
 }

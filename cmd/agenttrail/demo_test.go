@@ -21,6 +21,7 @@ func TestDemo(t *testing.T) {
 	conn := in.open(t)
 
 	t.Run("ShowsTheTables", func(t *testing.T) {
+		t.Parallel()
 		for _, heading := range []string{"TABLE", "BUSIEST AGENTS", "TOP ERRORS", "WHERE TO LOOK NEXT", "From the end of a run to its row being selectable"} {
 			require.Contains(t, string(out), heading)
 		}
@@ -29,6 +30,7 @@ func TestDemo(t *testing.T) {
 	})
 
 	t.Run("EveryTableHasRows", func(t *testing.T) {
+		t.Parallel()
 		for _, table := range []string{"AgentExecution", "Span", "AgentLog", "RequestLog", "SystemErrors"} {
 			var n uint64
 			require.NoError(t, conn.QueryRow(t.Context(), "SELECT count() FROM "+table).Scan(&n))
@@ -44,6 +46,7 @@ func TestDemo(t *testing.T) {
 	})
 
 	t.Run("PercentilesEqualTheRawTable", func(t *testing.T) {
+		t.Parallel()
 		rows, err := conn.Query(t.Context(), `
 SELECT m.agentId, m.period, m.p50Duration, m.p95Duration, m.p99Duration, r.q[1], r.q[2], r.q[3], r.durations
 FROM AgentMetrics AS m INNER JOIN
@@ -82,6 +85,7 @@ FROM AgentMetrics AS m INNER JOIN
 	})
 
 	t.Run("CountsEqualTheRawTable", func(t *testing.T) {
+		t.Parallel()
 		var total, success, failed, timeouts, stored, errors uint64
 		require.NoError(t, conn.QueryRow(t.Context(), `SELECT sum(totalExecutions), sum(successfulExecutions), sum(failedExecutions), sum(timeouts),
 			sum(arraySum(mapValues(JSONExtract(errorCounts, 'Map(String, UInt64)')))) FROM AgentMetrics WHERE period = 'day'`).Scan(&total, &success, &failed, &timeouts, &errors))
@@ -92,6 +96,7 @@ FROM AgentMetrics AS m INNER JOIN
 	})
 
 	t.Run("OneIDFindsEverything", func(t *testing.T) {
+		t.Parallel()
 		var id string
 		require.NoError(t, conn.QueryRow(t.Context(), "SELECT id FROM AgentExecution WHERE status = 'error' AND parentSpanId != '' LIMIT 1").Scan(&id))
 		rows, err := conn.Query(t.Context(), fmt.Sprintf("SELECT source, count() FROM ExecutionTrail(id = '%s') GROUP BY source", id))
@@ -110,6 +115,7 @@ FROM AgentMetrics AS m INNER JOIN
 	})
 
 	t.Run("CurlAndClickHouseGoReadTheSame", func(t *testing.T) {
+		t.Parallel()
 		const question = "SELECT agentId, period, totalExecutions, p95Duration FROM agenttrail.AgentMetrics ORDER BY agentId, period, periodStart LIMIT 5"
 		answer, err := exec.CommandContext(t.Context(), "curl", "-s", in.ClickHouse+"/", "--data", question).Output()
 		require.NoError(t, err)
@@ -129,6 +135,7 @@ FROM AgentMetrics AS m INNER JOIN
 	})
 
 	t.Run("UsersAndAgentsAreInTheLedger", func(t *testing.T) {
+		t.Parallel()
 		conn := connectPostgres(t, in.Postgres)
 		var users, agents int
 		require.NoError(t, conn.QueryRow(t.Context(), "SELECT (SELECT count(*) FROM ledger.users), (SELECT count(*) FROM ledger.agents)").Scan(&users, &agents))

@@ -40,7 +40,7 @@ func residentBytes(pid int) uint64 {
 		}
 		for line := range strings.Lines(string(text)) {
 			if fields := strings.Fields(line); len(fields) >= 2 && fields[0] == source.key {
-				kib, _ := strconv.ParseUint(fields[1], 10, 64) //nolint:errcheck // The kernel writes numbers.
+				kib, _ := strconv.ParseUint(fields[1], 10, 64)
 				return kib << 10
 			}
 		}
@@ -51,13 +51,13 @@ func residentBytes(pid int) uint64 {
 // descendants returns a process and everything that it started.
 func descendants(pid int) []int {
 	pids := []int{pid}
-	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) //nolint:errcheck // The pattern is right.
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	for _, file := range tasks {
-		text, err := os.ReadFile(file) //nolint:gosec // A file of the kernel.
+		text, err := os.ReadFile(file)
 		if err != nil {
 			continue
 		}
-		for _, field := range strings.Fields(string(text)) {
+		for field := range strings.FieldsSeq(string(text)) {
 			if child, err := strconv.Atoi(field); err == nil {
 				pids = append(pids, descendants(child)...)
 			}

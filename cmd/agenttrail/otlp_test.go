@@ -33,6 +33,7 @@ func TestOneRunByHand(t *testing.T) {
 	require.Equal(t, "1", in.query(t, "SELECT count() FROM agenttrail.AgentExecution WHERE id = 'run-2026-0001' AND status = 'success'"))
 
 	t.Run("BadInputHurtsNobody", func(t *testing.T) {
+		t.Parallel()
 		for name, body := range map[string][]byte{
 			"NotProtobuf":   []byte("this is not protobuf"),
 			"CutShort":      mustMarshal(t, oneSpan(func(ptrace.Span) {}))[:20],
@@ -71,17 +72,17 @@ func TestOneRunByHand(t *testing.T) {
 	})
 }
 
-// oneSpan is a request with one span that is changed and a neighbour that is not.
+// oneSpan is a request with one span that is changed and a neighbor that is not.
 func oneSpan(change func(ptrace.Span), name ...string) ptrace.Traces {
 	td := ptrace.NewTraces()
 	spans := td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans()
 	id := strings.Join(name, "")
-	odd, neighbour := spans.AppendEmpty(), spans.AppendEmpty()
+	odd, neighbor := spans.AppendEmpty(), spans.AppendEmpty()
 	addRun(odd, "odd-"+id, 1)
 	odd.Attributes().PutStr("case", id)
 	change(odd)
-	addRun(neighbour, "neighbour-of-"+id, 2)
-	neighbour.Attributes().PutStr("case", id)
+	addRun(neighbor, "neighbor-of-"+id, 2)
+	neighbor.Attributes().PutStr("case", id)
 	return td
 }
 

@@ -81,11 +81,11 @@ func startUp(t *testing.T, dir string, args ...string) *instance {
 // stop asks the instance to end and waits until it has.
 func (in *instance) stop(t *testing.T) {
 	t.Helper()
-	_ = in.cmd.Process.Signal(syscall.SIGTERM) //nolint:errcheck // It may have ended.
+	_ = in.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-in.done:
 	case <-time.After(time.Minute):
-		_ = in.cmd.Process.Kill() //nolint:errcheck // As above.
+		_ = in.cmd.Process.Kill()
 		t.Errorf("agenttrail up did not stop within a minute")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -83,8 +84,8 @@ func up(ctx context.Context, cfg upConfig, out, logs io.Writer) (err error) {
 	defer func() {
 		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
-		for i := len(stops) - 1; i >= 0; i-- {
-			err = errors.Join(err, stops[i](stopping))
+		for _, stop := range slices.Backward(stops) {
+			err = errors.Join(err, stop(stopping))
 		}
 	}()
 

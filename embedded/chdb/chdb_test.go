@@ -29,7 +29,7 @@ func text(t *testing.T, c *chdb.Conn, sql string, params ...chdb.Param) string {
 }
 
 func TestStatements(t *testing.T) {
-	inChild(t, func(t *testing.T, e *chdb.Engine) {
+	inChild(t, func(t *testing.T, e *chdb.Engine) { //nolint:thelper // the test itself
 		require.True(t, strings.HasPrefix(e.Version(), "26."))
 		c, err := e.Connect(map[string]string{"max_threads": "3"})
 		require.NoError(t, err)
@@ -79,7 +79,7 @@ func TestStatements(t *testing.T) {
 }
 
 func TestStreams(t *testing.T) {
-	inChild(t, func(t *testing.T, e *chdb.Engine) {
+	inChild(t, func(t *testing.T, e *chdb.Engine) { //nolint:thelper // the test itself
 		c, err := e.Connect(nil)
 		require.NoError(t, err)
 		defer c.Close()
@@ -129,7 +129,7 @@ func TestStreams(t *testing.T) {
 // TestSignals checks that the Go runtime keeps its signals while the engine works: preemption (SIGURG), profiles (SIGPROF), the
 // process's own handlers, nil dereferences that become panics, and broken pipes.
 func TestSignals(t *testing.T) {
-	inChild(t, func(t *testing.T, e *chdb.Engine) {
+	inChild(t, func(t *testing.T, e *chdb.Engine) { //nolint:thelper // the test itself
 		var profile bytes.Buffer
 		require.NoError(t, pprof.StartCPUProfile(&profile))
 		terminated := make(chan os.Signal, 1)
@@ -162,7 +162,7 @@ func TestSignals(t *testing.T) {
 					}
 				}()
 				var p *int
-				*p = 1 // SIGSEGV in Go code
+				*p = 1 //nolint:govet // SIGSEGV in Go code, on purpose
 			}()
 			runtime.GC() // stops all goroutines with SIGURG
 			busy := 0

@@ -44,7 +44,7 @@ func (s *Stream) Next() (*Result, error) {
 	return r, nil
 }
 
-// Close ends the statement, cancelling it when its output was not fetched to the end. Closing again does nothing.
+// Close ends the statement, canceling it when its output was not fetched to the end. Closing again does nothing.
 func (s *Stream) Close() {
 	if s.handle == nil {
 		return

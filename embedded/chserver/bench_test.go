@@ -18,7 +18,7 @@ func BenchmarkSelectStream(b *testing.B) {
 	const rows = 1000000
 	url := address(ch, "query", fmt.Sprintf("SELECT number, toString(number) AS s FROM numbers(%d)", rows), "default_format", "Native", "client_protocol_version", "54460")
 	for b.Loop() {
-		resp, err := http.Get(url) //nolint:gosec // a test server
+		resp, err := http.Get(url)
 		require.NoError(b, err)
 		n, err := io.Copy(io.Discard, resp.Body)
 		require.NoError(b, err)
@@ -38,7 +38,7 @@ func BenchmarkInsertNative(b *testing.B) {
 	url := address(ch, "query", "INSERT INTO "+db+".t FORMAT Native")
 	b.SetBytes(int64(len(block)))
 	for b.Loop() {
-		resp, err := http.Post(url, "application/octet-stream", bytes.NewReader(block)) //nolint:gosec // a test server
+		resp, err := http.Post(url, "application/octet-stream", bytes.NewReader(block))
 		require.NoError(b, err)
 		require.Equal(b, http.StatusOK, resp.StatusCode)
 		require.NoError(b, resp.Body.Close())

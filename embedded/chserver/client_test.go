@@ -61,8 +61,8 @@ func TestAsyncInsertFlag(t *testing.T) {
 	ctx := t.Context()
 	conn := ch.Conn(t, ch.Database(t))
 	require.NoError(t, conn.Exec(ctx, "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a"))
-	require.NoError(t, conn.AsyncInsert(ctx, "INSERT INTO t VALUES (1)", false))
-	require.NoError(t, conn.AsyncInsert(ctx, "INSERT INTO t VALUES (?)", true, 2))
+	require.NoError(t, conn.AsyncInsert(ctx, "INSERT INTO t VALUES (1)", false))   //nolint:staticcheck // old clients use it
+	require.NoError(t, conn.AsyncInsert(ctx, "INSERT INTO t VALUES (?)", true, 2)) //nolint:staticcheck // old clients use it
 	async := clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"async_insert": 1, "wait_for_async_insert": 0}))
 	batch, err := conn.PrepareBatch(async, "INSERT INTO t")
 	require.NoError(t, err)
@@ -84,13 +84,13 @@ func TestDatabaseSQL(t *testing.T) {
 	require.NoError(t, err)
 	tx, err := db.BeginTx(ctx, nil)
 	require.NoError(t, err)
-	insert, err := tx.PrepareContext(ctx, "INSERT INTO t")
+	insert, err := tx.PrepareContext(ctx, "INSERT INTO t") //nolint:sqlclosecheck // Commit closes it.
 	require.NoError(t, err)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6000000, time.UTC)
 	for i := range 10 {
 		var s *string
 		if i%2 == 0 {
-			s = ptr("even")
+			s = new("even")
 		}
 		_, err = insert.ExecContext(ctx, int64(i), s, at)
 		require.NoError(t, err)

@@ -2,6 +2,7 @@ package chserver
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -133,8 +134,8 @@ func (s *Server) sessionConnection(q *request) (*chdb.Conn, func(), error) {
 func overlay(conn *chdb.Conn, q *request) (restore func(), err error) {
 	var undo []string
 	restore = func() {
-		for i := len(undo) - 1; i >= 0; i-- {
-			_ = conn.Exec(undo[i]) // a setting that cannot be put back was locked by the session itself
+		for _, u := range slices.Backward(undo) {
+			_ = conn.Exec(u) // a setting that cannot be put back was locked by the session itself
 		}
 	}
 	settings := map[string]string{idSetting: q.id}

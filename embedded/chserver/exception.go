@@ -87,12 +87,10 @@ func newError(code int, format string, args ...any) *serverError {
 
 // asServerError gives any error the form of a ClickHouse exception.
 func asServerError(err error) *serverError {
-	var own *serverError
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[*serverError](err); ok {
 		return own
 	}
-	var engine *chdb.Exception
-	if errors.As(err, &engine) {
+	if engine, ok := errors.AsType[*chdb.Exception](err); ok {
 		text := engine.Text
 		if !strings.HasPrefix(text, "Code: ") {
 			return newError(codeUnknownException, "%s", text)

@@ -41,7 +41,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=UTF-8")
 		w.Header().Set("X-ClickHouse-Server-Display-Name", s.cfg.DisplayName)
 		w.WriteHeader(http.StatusNotFound)
-		_, _ = io.WriteString(w, strings.Replace(notFoundText, "%s", r.URL.RequestURI(), 1))
+		_, _ = io.WriteString(w, strings.Replace(notFoundText, "%s", r.URL.RequestURI(), 1)) //nolint:gosec // plain text
 	}
 }
 

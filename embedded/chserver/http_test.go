@@ -54,7 +54,7 @@ func TestStatementPlaces(t *testing.T) {
 	require.Empty(t, head.body)
 
 	// As documented: a line break stands between the two parts.
-	requireException(t, send(t, http.MethodPost, ch.URL+"/?query=SEL", strings.NewReader("ECT 1")), 400, 62, "SYNTAX_ERROR")
+	requireException(t, send(t, http.MethodPost, ch.URL+"/?query=SELEC", strings.NewReader("T 1")), 400, 62, "SYNTAX_ERROR")
 	requireException(t, post(t, ch, "SELECT 1; SELECT 2"), 400, 62, "SYNTAX_ERROR")
 	requireException(t, post(t, ch, " -- nothing"), 400, 62, "SYNTAX_ERROR")
 	requireException(t, post(t, ch, "SELEC 1"), 400, 62, "SYNTAX_ERROR")
@@ -79,7 +79,8 @@ func TestHeaders(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(h.Get("X-ClickHouse-Summary")), &summary))
 	require.Equal(t, "10", summary["read_rows"])
 	require.Equal(t, "10", summary["result_rows"])
-	require.NotEqual(t, post(t, ch, "SELECT 1").header.Get("X-ClickHouse-Query-Id"), post(t, ch, "SELECT 1").header.Get("X-ClickHouse-Query-Id"))
+	first, second := post(t, ch, "SELECT 1"), post(t, ch, "SELECT 1")
+	require.NotEqual(t, first.header.Get("X-ClickHouse-Query-Id"), second.header.Get("X-ClickHouse-Query-Id"))
 
 	for _, c := range []struct{ format, contentType, body string }{
 		{"JSONEachRow", "application/x-ndjson; charset=UTF-8", "{\"a\":1}\n"},

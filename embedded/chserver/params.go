@@ -2,6 +2,7 @@ package chserver
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -50,9 +51,9 @@ func (p urlParams) get(name string) string {
 
 // last gives the last value of a parameter; ClickHouse lets the last one win for its flags.
 func (p urlParams) last(name string) string {
-	for i := len(p) - 1; i >= 0; i-- {
-		if p[i].name == name {
-			return p[i].value
+	for _, v := range slices.Backward(p) {
+		if v.name == name {
+			return v.value
 		}
 	}
 	return ""

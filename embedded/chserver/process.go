@@ -85,7 +85,7 @@ func (s *Server) killOnCancel(ctx context.Context, id string) (stop func()) {
 		}
 		conn, err := s.engine.Connect(map[string]string{"implicit_select": "0"})
 		if err != nil {
-			s.log.Error("cannot cancel a statement", "query_id", id, "error", err)
+			s.log.ErrorContext(ctx, "cannot cancel a statement", "query_id", id, "error", err)
 			return
 		}
 		defer conn.Close()
@@ -94,7 +94,7 @@ func (s *Server) killOnCancel(ctx context.Context, id string) (stop func()) {
 		for {
 			err := conn.Exec("KILL QUERY WHERE Settings['"+idSetting+"'] = {id:String} ASYNC", chdb.Param{Name: "id", Value: escapeParam(id)})
 			if err != nil {
-				s.log.Warn("cannot cancel a statement; trying again", "query_id", id, "error", err)
+				s.log.WarnContext(ctx, "cannot cancel a statement; trying again", "query_id", id, "error", err)
 			}
 			select {
 			case <-ended:

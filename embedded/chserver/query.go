@@ -195,8 +195,7 @@ func (q *request) readText(query string, body io.Reader) error {
 
 // bodyError gives an error of reading the body the form of an exception.
 func bodyError(err error) error {
-	var own *serverError
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[*serverError](err); ok {
 		return own
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
@@ -210,7 +209,7 @@ func (s *Server) runRequest(resp *response, r *http.Request, q *request) error {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	q.cancel = cancel
-	unhook := context.AfterFunc(s.stopped, cancel)
+	unhook := context.AfterFunc(s.stopped, cancel) //nolint:contextcheck // the server's own end
 	defer unhook()
 
 	// A session is taken before the wait for a turn: that it is in use must be known at once.
@@ -350,7 +349,7 @@ func feedInsert(ctx context.Context, insert *chdb.Insert, q *request) error {
 			return nil //nolint:nilerr // Done tells the reason
 		}
 		if readErr != nil {
-			return nil
+			return nil //nolint:nilerr // the body has ended
 		}
 	}
 }

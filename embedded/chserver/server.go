@@ -173,6 +173,6 @@ func (s *Server) close(ctx context.Context) error {
 	if err := s.engine.Close(); err != nil {
 		return fmt.Errorf("shut down ClickHouse server: %w", err)
 	}
-	s.log.Info("ClickHouse server has stopped", "path", s.cfg.Path)
+	s.log.InfoContext(ctx, "ClickHouse server has stopped", "path", s.cfg.Path)
 	return nil
 }

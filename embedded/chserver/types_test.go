@@ -70,19 +70,19 @@ func columnCases() []struct {
 		{"IPv6", net.ParseIP("2001:db8::1"), nil},
 		{"Array(String)", []string{"a", "", "b"}, nil},
 		{"Array(String)", []string{}, nil},
-		{"Array(Array(Nullable(Int32)))", [][]*int32{{ptr(int32(1)), nil}, {}}, nil},
+		{"Array(Array(Nullable(Int32)))", [][]*int32{{new(int32(1)), nil}, {}}, nil},
 		{"Array(LowCardinality(String))", []string{"a", "b", "a"}, nil},
 		{"Map(String, String)", map[string]string{"k": "v", "": "empty"}, nil},
 		{"Map(LowCardinality(String), String)", map[string]string{"gen_ai.system": "x"}, nil},
 		{"Map(LowCardinality(String), Array(UInt8))", map[string][]uint8{"a": {1, 2}, "b": {}}, nil},
 		{"Map(String, UInt64)", map[string]uint64{}, nil},
 		{"Tuple(Int32, String)", []any{int32(1), "x"}, nil},
-		{"Tuple(a Int32, b Array(Tuple(c String, d Nullable(Float64))))", map[string]any{"a": int32(1), "b": []map[string]any{{"c": "x", "d": ptr(1.5)}}}, nil},
+		{"Tuple(a Int32, b Array(Tuple(c String, d Nullable(Float64))))", map[string]any{"a": int32(1), "b": []map[string]any{{"c": "x", "d": new(1.5)}}}, nil},
 		{"Nullable(String)", (*string)(nil), nil},
-		{"Nullable(String)", ptr("x"), "x"},
-		{"Nullable(DateTime64(9, 'UTC'))", ptr(at), at},
-		{"Nullable(Decimal(18, 9))", ptr(decimal.RequireFromString("1.5")), decimal.RequireFromString("1.5")},
-		{"Nullable(Enum8('a' = 1))", ptr("a"), "a"},
+		{"Nullable(String)", new("x"), "x"},
+		{"Nullable(DateTime64(9, 'UTC'))", new(at), at},
+		{"Nullable(Decimal(18, 9))", new(decimal.RequireFromString("1.5")), decimal.RequireFromString("1.5")},
+		{"Nullable(Enum8('a' = 1))", new("a"), "a"},
 		{"Nullable(UUID)", (*uuid.UUID)(nil), nil},
 		{"SimpleAggregateFunction(sum, UInt64)", uint64(7), nil},
 		{"SimpleAggregateFunction(max, DateTime64(3, 'UTC'))", at.Truncate(time.Millisecond), nil},
@@ -90,7 +90,7 @@ func columnCases() []struct {
 	}
 }
 
-func ptr[T any](v T) *T { return &v }
+//go:fix inline
 
 // TestColumnTypesRoundTrip writes every column type with a Native batch, and reads it with each compression, in a table with
 // enough rows for several blocks.

@@ -68,7 +68,7 @@ func stopShared() {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.ch != nil {
-		shared.ch.stop()
+		_ = shared.ch.stop()
 		_ = os.RemoveAll(shared.dir)
 	}
 }
@@ -82,7 +82,7 @@ func StartClickHouse(tb testing.TB, cfg chserver.Config) *CH {
 	}
 	c := &CH{Dir: cfg.Path, cfg: cfg}
 	c.start(tb)
-	tb.Cleanup(func() { c.stop() })
+	tb.Cleanup(func() { _ = c.stop() })
 	return c
 }
 
@@ -100,7 +100,7 @@ func (c *CH) start(tb testing.TB) {
 	require.NoError(tb, err)
 	exe, err := os.Executable()
 	require.NoError(tb, err)
-	c.cmd = exec.Command(exe) //nolint:gosec,noctx // the test binary itself; ended by stop
+	c.cmd = exec.Command(exe) //nolint:noctx // the test binary itself; ended by stop
 	c.cmd.Env = append(os.Environ(), envChild+"="+string(config))
 	c.cmd.Stderr = os.Stderr
 	stdout, err := c.cmd.StdoutPipe()
