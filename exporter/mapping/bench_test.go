@@ -41,7 +41,7 @@ func mix(tb testing.TB, n int) ptrace.Traces {
 					for _, s := range ss.Spans().All() {
 						id := s.TraceID()
 						id[0], id[1], id[2] = byte(k), byte(k>>8), byte(i+1)
-						s.SetTraceID(pcommon.TraceID(id))
+						s.SetTraceID(id)
 					}
 				}
 			}

@@ -67,7 +67,7 @@ func parseDecimal(s string, scale int) (int64, verdict) {
 	if up {
 		n++
 	}
-	r := int64(n) //nolint:gosec // Bounded above.
+	r := int64(n)
 	if neg {
 		r = -r
 	}
@@ -113,10 +113,10 @@ func parseDecimalBytes(b []byte, scale int) (int64, verdict) {
 // countOf reads a count of at most limit; anything that is not a whole number is not one.
 func countOf(v record.Value, limit uint64) (uint64, verdict) {
 	if v.Kind == record.ValueInt { // By far the most frequent.
-		if v.Int() < 0 || uint64(v.Int()) > limit { //nolint:gosec // Not negative.
+		if v.Int() < 0 || uint64(v.Int()) > limit { //nolint:gosec // In range, see above.
 			return 0, readOutOfRange
 		}
-		return uint64(v.Int()), readOK //nolint:gosec // Not negative.
+		return uint64(v.Int()), readOK //nolint:gosec // In range, see above.
 	}
 	n, got := decimalOf(v, 0)
 	switch {

@@ -17,7 +17,7 @@ func (m *Mapper) emitExecution(t *record.Traces, i int, sink row.Sink) {
 		SpanID:            s.SpanID,
 		ParentSpanID:      s.ParentSpanID,
 		ParentExecutionID: r.parentID,
-		AgentID:           r.identity.id,
+		AgentID:           r.id,
 		AgentName:         r.name,
 		AgentVersion:      r.version,
 		UserID:            n.effUser,
@@ -169,9 +169,9 @@ func (m *Mapper) belonging(n *node) (executionID, agentID string) {
 	}
 	r := &m.runs[at]
 	if n.head { // Settled with its row.
-		return r.runID, r.identity.id
+		return r.runID, r.id
 	}
-	executionID, agentID = r.runID, r.identity.id
+	executionID, agentID = r.runID, r.id
 	if n.ownRun {
 		executionID = n.saidRun
 	}
@@ -220,7 +220,7 @@ func (m *Mapper) repairEvents(events []record.Event, start int64) []record.Event
 			at, original = m.instant(e.Time)
 			attrs = m.withOriginal(attrs, original)
 		}
-		m.arena.AddEvent(record.Event{Time: uint64(max(0, at)), Name: m.name(e.Name), Attrs: attrs}) //nolint:gosec // Not negative.
+		m.arena.AddEvent(record.Event{Time: uint64(max(0, at)), Name: m.name(e.Name), Attrs: attrs})
 	}
 	return m.arena.TakeEvents(mark)
 }

@@ -116,7 +116,9 @@ func FuzzNormalize(f *testing.F) {
 		out := appendNormalized(nil, s)
 		require.LessOrEqual(t, len(out), 6*len(s))
 		splitType(withoutStack(s))
-		jsonMember(s, "a")
+		if raw, ok := jsonMember(s, "a"); ok {
+			require.Contains(t, s, raw)
+		}
 		appendJoined(nil, s)
 		parseDecimal(s, 6)
 		momentOf(record.String(s))

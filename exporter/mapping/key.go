@@ -44,7 +44,7 @@ func (r *registry) intern(name string) keyID {
 		panic("BUG: more known keys than maxKeys")
 	}
 	r.names = append(r.names, name)
-	r.slots[p] = keyID(len(r.names)) //nolint:gosec // At most maxKeys.
+	r.slots[p] = keyID(len(r.names)) //nolint:gosec // In range, see above.
 	return r.slots[p] - 1
 }
 
@@ -89,7 +89,7 @@ func (t *hashTable) reset(n int) {
 }
 
 // start returns the first slot to look at for the hash; next the one after it.
-func (t *hashTable) start(sum uint64) int { return int(sum & uint64(len(t.slots)-1)) } //nolint:gosec // Masked.
+func (t *hashTable) start(sum uint64) int { return int(sum & uint64(len(t.slots)-1)) } //nolint:gosec // In range, see above.
 
 func (t *hashTable) next(p int) int { return (p + 1) & (len(t.slots) - 1) }
 
@@ -97,5 +97,5 @@ func (t *hashTable) next(p int) int { return (p + 1) & (len(t.slots) - 1) }
 func (t *hashTable) used(p int) bool { return t.slots[p].gen == t.gen }
 
 func (t *hashTable) set(p int, sum uint64, idx int) {
-	t.slots[p] = hashSlot{gen: t.gen, idx: int32(idx), sum: sum} //nolint:gosec // Indexes of one request.
+	t.slots[p] = hashSlot{gen: t.gen, idx: int32(idx), sum: sum} //nolint:gosec // An index of a request.
 }

@@ -42,14 +42,13 @@ type Mapper struct {
 	depths     []int32 // of errs: how deep the span of each is
 	ordinals   []ordinal
 
-	v, ev, rv  view      // of the record, of a span event, of a resource or of another span
-	seen       hashTable // attribute keys of one record
-	spanIndex  hashTable // span ids of the request
-	errIndex   hashTable // errs by trace, type and message
-	ordIndex   hashTable // ordinals by content
-	place      []int32   // scratch of repair
-	idScratch  []byte    // what an id or fingerprint is computed from
-	joinBuffer []byte    // scratch of header values
+	v, ev, rv view      // of the record, of a span event, of a resource or of another span
+	seen      hashTable // attribute keys of one record
+	spanIndex hashTable // span ids of the request
+	errIndex  hashTable // errs by trace, type and message
+	ordIndex  hashTable // ordinals by content
+	place     []int32   // scratch of repair
+	idScratch []byte    // what an id or fingerprint is computed from
 
 	arena   record.Arena
 	exec    row.Execution
@@ -84,7 +83,7 @@ func New(cfg Config) *Mapper {
 func (m *Mapper) begin(received time.Time, resources []record.Resource, scopes []record.Scope) {
 	m.stats = Stats{}
 	m.received = received.UnixNano()
-	m.latest = uint64(max(0, m.received)) + uint64(maxFuture) //nolint:gosec // Not negative.
+	m.latest = uint64(max(0, m.received)) + uint64(maxFuture)
 	m.arena.Reset()
 	m.resources = m.resources[:0]
 	for i := range resources {

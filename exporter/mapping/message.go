@@ -111,7 +111,7 @@ func leadingType(message string) string {
 	word := message[:i]
 	for j := range len(word) {
 		c := word[j]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '.') {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' && c != '.' {
 			return ""
 		}
 	}

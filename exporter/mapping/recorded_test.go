@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -157,12 +158,7 @@ func checkRuns(t *testing.T, want scenario, got *rows) {
 	for _, w := range want.Runs {
 		e := findRun(t, w, got, used)
 		said := func(field string) bool {
-			for _, u := range w.Unsaid {
-				if u == field {
-					return false
-				}
-			}
-			return true
+			return !slices.Contains(w.Unsaid, field)
 		}
 		eq := func(field, value, column string) {
 			if value != "" && said(field) && strings.Contains(want.wire, value) {

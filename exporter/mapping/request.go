@@ -76,7 +76,7 @@ func (m *Mapper) readRequest(s *record.Span, v *view, n *node) {
 	}
 	if n.request || n.class == classAgent || n.class == classWorkflow {
 		status, _ := m.count(v, httpStatuses, n.dialect, 999)
-		n.httpStatus = uint16(status) //nolint:gosec // At most 999.
+		n.httpStatus = uint16(status) //nolint:gosec // In range, see above.
 	}
 	if n.class == classRequest && n.httpStatus >= 400 && n.httpStatus <= 999 {
 		n.failing = n.httpStatus >= 500 // The client's mistake is no failure of the server.
@@ -144,7 +144,7 @@ func (m *Mapper) emitRequest(t *record.Traces, i int, sink row.Sink) {
 	if at := m.runOfRequest(n); at >= 0 {
 		r := &m.runs[at]
 		fill(&x.ExecutionID, r.runID)
-		fill(&x.AgentID, r.identity.id)
+		fill(&x.AgentID, r.id)
 		fill(&x.UserID, m.nodes[r.span].effUser)
 		fill(&x.SessionID, m.nodes[r.span].effSession)
 	}

@@ -1,6 +1,8 @@
 package mapping
 
 import (
+	"slices"
+
 	"github.com/agenttrail/agenttrail/exporter/record"
 	"github.com/agenttrail/agenttrail/exporter/row"
 )
@@ -8,7 +10,7 @@ import (
 // readRun reads what the span of a run says about it.
 func (m *Mapper) readRun(t *record.Traces, i int) run {
 	s, n, v := &t.Spans[i], &m.nodes[i], &m.v
-	r := run{span: int32(i), model: n.model, provider: n.provider, use: n.use} //nolint:gosec // An index.
+	r := run{span: int32(i), model: n.model, provider: n.provider, use: n.use} //nolint:gosec // An index of a request.
 	r.runID, r.rowID = m.text(v, executionIDs, n.dialect)
 	r.localID, _ = m.text(v, runIDs, n.dialect)
 	r.parentID, _ = m.text(v, parentIDs, n.dialect)
@@ -40,7 +42,7 @@ func (m *Mapper) absorb(r, inner *run) {
 		fill(&r.version, version)
 	}
 	fill(&r.version, inner.version)
-	if !r.outcome.own && (inner.outcome.own || (r.status == row.StatusSuccess && inner.status != row.StatusSuccess)) {
+	if !r.own && (inner.own || (r.status == row.StatusSuccess && inner.status != row.StatusSuccess)) {
 		r.outcome = inner.outcome
 	}
 	fill(&r.code, inner.code)
@@ -122,8 +124,7 @@ func (m *Mapper) sumUp(t *record.Traces) {
 		m.inherit(t, int(i))
 		m.addUsage(t, int(i))
 	}
-	for k := len(m.order) - 1; k >= 0; k-- {
-		i := m.order[k]
+	for _, i := range slices.Backward(m.order) {
 		n := &m.nodes[i]
 		if n.head {
 			n.below, n.belowAt = 1, n.run

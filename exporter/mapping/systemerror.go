@@ -44,7 +44,7 @@ var (
 
 // readExceptions collects the exceptions of a span.
 func (m *Mapper) readExceptions(s *record.Span, n *node, i int) {
-	n.exc = int32(len(m.excs)) //nolint:gosec // An index.
+	n.exc = int32(len(m.excs)) //nolint:gosec // An index of a request.
 	for k := range s.Events {
 		if s.Events[k].Name != exceptionEvent {
 			continue
@@ -56,8 +56,8 @@ func (m *Mapper) readExceptions(s *record.Span, n *node, i int) {
 		}
 		message, inText := splitType(withoutStack(m.ev.str(idExceptionMessage)))
 		m.excs = append(m.excs, exception{
-			span:    int32(i), //nolint:gosec // An index.
-			event:   int32(k), //nolint:gosec // An index.
+			span:    int32(i), //nolint:gosec // An index of a request.
+			event:   int32(k),
 			kind:    m.name(kind),
 			inText:  m.name(inText),
 			message: m.clean(message, m.cfg.MaxAttributeBytes),
@@ -85,7 +85,8 @@ func (m *Mapper) findErrors(t *record.Traces) {
 	for i := range m.nodes {
 		n := &m.nodes[i]
 		if n.excs == 0 {
-			if n.failing && !n.chained && !n.failedIn && !(n.class == classRequest && n.failedBy) {
+			explained := n.chained || n.failedIn || (n.class == classRequest && n.failedBy)
+			if n.failing && !explained {
 				m.addSpanError(t, i, nil)
 			}
 			continue
@@ -145,7 +146,7 @@ func (m *Mapper) addSpanError(t *record.Traces, i int, exc *exception) {
 	}
 	x.ExecutionID, x.AgentID = m.belonging(n)
 	if exc == nil {
-		x.Timestamp, _ = m.instantQuiet(max(s.End, s.Start))
+		x.Timestamp = m.instantQuiet(max(s.End, s.Start))
 		x.Details = m.spanDetails(s, nil)
 		return
 	}
@@ -153,7 +154,7 @@ func (m *Mapper) addSpanError(t *record.Traces, i int, exc *exception) {
 	if at == 0 {
 		at = max(s.End, s.Start)
 	}
-	x.Timestamp, _ = m.instantQuiet(at)
+	x.Timestamp = m.instantQuiet(at)
 	x.Details = m.spanDetails(s, s.Events[exc.event].Attrs)
 	if !n.failing { // It was handled.
 		x.Severity = row.SeverityWarning
@@ -161,11 +162,11 @@ func (m *Mapper) addSpanError(t *record.Traces, i int, exc *exception) {
 }
 
 // instantQuiet is instant for a time that is counted elsewhere.
-func (m *Mapper) instantQuiet(ns uint64) (int64, uint64) {
+func (m *Mapper) instantQuiet(ns uint64) int64 {
 	if ns == 0 || ns > m.latest {
-		return m.received, ns
+		return m.received
 	}
-	return int64(ns), 0 //nolint:gosec // At most a day after receipt.
+	return int64(ns) //nolint:gosec // In range, see above.
 }
 
 // spanDetails returns what the emitter told beside type and message: the other attributes of the exception, the stack
@@ -263,7 +264,7 @@ func (m *Mapper) identifyError(i int) {
 	b = appendText(b, x.ErrorType)
 	b = appendText(b, x.Message)
 	if x.TraceID == (row.TraceID{}) || m.depths[i] == plainRecord {
-		b = binary.LittleEndian.AppendUint64(b, uint64(x.Timestamp)) //nolint:gosec // Bits.
+		b = binary.LittleEndian.AppendUint64(b, uint64(x.Timestamp)) //nolint:gosec // In range, see above.
 		b = append(b, x.SpanID[:]...)
 		b = appendText(b, x.Component)
 		b = appendAttrs(b, x.Details)

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -8,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/agenttrail/agenttrail/exporter/record"
-	"github.com/agenttrail/agenttrail/exporter/row"
 )
 
 func TestParseDecimal(t *testing.T) {
@@ -212,7 +212,7 @@ func TestManyRecordsTakeLinearTime(t *testing.T) {
 	for i := range headers {
 		headers[i] = record.Attr{Key: "http.request.header.a_" + stamp(int64(i)), Value: record.String("x")}
 	}
-	spans[1].Attrs = append(headers, spans[1].Attrs...)
+	spans[1].Attrs = slices.Concat(headers, spans[1].Attrs)
 	start := time.Now()
 	in := &record.Traces{Resources: []record.Resource{{}}, Scopes: []record.Scope{{}}, Spans: spans}
 	New(Config{}).Traces(in, receivedAt, nothing{})
@@ -242,7 +242,7 @@ func TestStatusOfOkSpanWithErrorType(t *testing.T) {
 
 func TestIDsAreVersion8(t *testing.T) {
 	t.Parallel()
-	var got row.UUID = hash128([]byte("x")).uuid()
+	got := hash128([]byte("x")).uuid()
 	require.Equal(t, byte(0x80), got[6]&0xf0)
 	require.Equal(t, byte(0x80), got[8]&0xc0)
 }

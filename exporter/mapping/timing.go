@@ -90,7 +90,7 @@ func (m *Mapper) instant(ns uint64) (at int64, original uint64) {
 		m.stats.Adjusted[ReasonFutureTime]++
 		return m.received, ns
 	}
-	return int64(ns), 0 //nolint:gosec // At most a day after receipt.
+	return int64(ns), 0 //nolint:gosec // In range, see above.
 }
 
 // firstOutput returns the time from the start of the span to its first output, ms.
@@ -138,7 +138,7 @@ func momentOf(v record.Value) (uint64, bool) {
 		s, _, _ = strings.Cut(s, "\"")
 		s = strings.TrimPrefix(s, "t=")
 	case record.ValueInt:
-		return epochNanos(float64(v.Int()), true, uint64(max(0, v.Int()))) //nolint:gosec // Not negative.
+		return epochNanos(float64(v.Int()), true, uint64(max(0, v.Int())))
 	case record.ValueDouble:
 		return epochNanos(v.Double(), false, 0)
 	default:
@@ -154,7 +154,7 @@ func momentOf(v record.Value) (uint64, bool) {
 	if err != nil || at.Year() < 1970 || at.Year() > 2200 {
 		return 0, false
 	}
-	return uint64(at.UnixNano()), true //nolint:gosec // Between 1970 and 2200.
+	return uint64(at.UnixNano()), true
 }
 
 // epochNanos scales a count since the epoch to ns; exact is the count itself when it is whole.

@@ -1,6 +1,8 @@
 package mapping
 
 import (
+	"slices"
+
 	"github.com/agenttrail/agenttrail/exporter/record"
 	"github.com/agenttrail/agenttrail/exporter/row"
 )
@@ -135,7 +137,7 @@ func (m *Mapper) readSpans(t *record.Traces) {
 		m.readRequest(s, v, n)
 		m.readExceptions(s, n, i)
 		if n.class == classAgent || n.class == classWorkflow || n.class == classChain {
-			n.candidate = int32(len(m.candidates)) //nolint:gosec // An index.
+			n.candidate = int32(len(m.candidates)) //nolint:gosec // An index of a request.
 			m.candidates = append(m.candidates, m.readRun(t, i))
 		}
 	}
@@ -160,7 +162,7 @@ func (m *Mapper) link(t *record.Traces) {
 			continue
 		}
 		if p, ok := m.findSpan(t, s.TraceID, s.ParentSpanID, -1); ok {
-			m.nodes[i].parent = int32(p) //nolint:gosec // An index.
+			m.nodes[i].parent = int32(p) //nolint:gosec // An index of a request.
 		}
 	}
 	m.order = m.order[:0]
@@ -204,7 +206,7 @@ const (
 // visit appends a span to the order, after all that enclose it. A cycle is cut where the walk closes it.
 func (m *Mapper) visit(i int) {
 	m.path = m.path[:0]
-	for at := int32(i); at >= 0 && m.nodes[at].state != stateDone; at = m.nodes[at].parent { //nolint:gosec // An index.
+	for at := int32(i); at >= 0 && m.nodes[at].state != stateDone; at = m.nodes[at].parent { //nolint:gosec // An index of a request.
 		if m.nodes[at].state == stateOnPath {
 			m.nodes[m.path[len(m.path)-1]].parent = -1
 			m.stats.Adjusted[ReasonParentCycle]++
@@ -213,9 +215,9 @@ func (m *Mapper) visit(i int) {
 		m.nodes[at].state = stateOnPath
 		m.path = append(m.path, at)
 	}
-	for k := len(m.path) - 1; k >= 0; k-- {
-		m.nodes[m.path[k]].state = stateDone
-		m.order = append(m.order, m.path[k])
+	for _, at := range slices.Backward(m.path) {
+		m.nodes[at].state = stateDone
+		m.order = append(m.order, at)
 	}
 }
 
@@ -237,7 +239,7 @@ func (m *Mapper) findRuns(t *record.Traces) {
 		}
 		if !n.twin && (n.class == classAgent || (n.class == classWorkflow && n.up < 0)) {
 			n.isRun = true
-			n.run = int32(len(m.runs)) //nolint:gosec // An index.
+			n.run = int32(len(m.runs)) //nolint:gosec // An index of a request.
 			m.runs = append(m.runs, m.candidates[n.candidate])
 			if n.up >= 0 {
 				m.runs[n.up].nested++
@@ -270,7 +272,7 @@ func (m *Mapper) findRuns(t *record.Traces) {
 // merge joins a run with the one around it when both report the same one; see the package documentation.
 func (m *Mapper) merge(t *record.Traces, r int) {
 	inner := &m.runs[r]
-	inner.into = int32(r) //nolint:gosec // An index.
+	inner.into = int32(r) //nolint:gosec // An index of a request.
 	n := &m.nodes[inner.span]
 	if n.up < 0 {
 		return
@@ -287,7 +289,7 @@ func (m *Mapper) merge(t *record.Traces, r int) {
 }
 
 func (m *Mapper) sameRun(t *record.Traces, inner, outer *run, n, o *node) bool {
-	same := inner.identity.id == outer.identity.id || inner.name == outer.name
+	same := inner.id == outer.id || inner.name == outer.name
 	same = same && !inner.weak && !outer.weak
 	ownBoth := inner.rowID == rowOwnExecutionID && outer.rowID == rowOwnExecutionID
 	if ownBoth {

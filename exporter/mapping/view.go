@@ -49,7 +49,7 @@ func (v *view) load(attrs record.Attrs) {
 	for i := range attrs {
 		if id, ok := keys.find(keys.hash(attrs[i].Key), attrs[i].Key); ok {
 			v.has.add(id)
-			v.slot[id] = int32(i) //nolint:gosec // An index.
+			v.slot[id] = int32(i)
 		}
 	}
 }
@@ -65,7 +65,7 @@ func (m *Mapper) scan(v *view, attrs record.Attrs) record.Attrs {
 		if id, ok := keys.find(h, a.Key); ok {
 			clean = clean && !v.has.contains(id)
 			v.has.add(id)
-			v.slot[id] = int32(i) //nolint:gosec // An index.
+			v.slot[id] = int32(i)
 		} else {
 			if !unknown {
 				unknown = true
@@ -121,7 +121,7 @@ func (m *Mapper) repair(attrs record.Attrs) record.Attrs {
 		} else {
 			m.stats.Adjusted[ReasonDuplicateKey]++
 		}
-		m.place[first] = int32(i) //nolint:gosec // An index.
+		m.place[first] = int32(i)
 	}
 	for i := range attrs {
 		if last := m.place[i]; last >= 0 {

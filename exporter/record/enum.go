@@ -5,7 +5,7 @@ func KindOf(n int32) Kind {
 	if n < 0 || n > int32(KindConsumer) {
 		return KindUnspecified
 	}
-	return Kind(n) //nolint:gosec // Checked above.
+	return Kind(n)
 }
 
 // StatusOf reads a status code off the wire; what the protocol does not define is unset.
@@ -13,7 +13,7 @@ func StatusOf(n int32) StatusCode {
 	if n < 0 || n > int32(StatusError) {
 		return StatusUnset
 	}
-	return StatusCode(n) //nolint:gosec // Checked above.
+	return StatusCode(n)
 }
 
 // SeverityOf reads a severity number off the wire; what the protocol does not define (1 to 24) is absent.
@@ -21,5 +21,5 @@ func SeverityOf(n int32) uint8 {
 	if n < 0 || n > 24 {
 		return 0
 	}
-	return uint8(n) //nolint:gosec // Checked above.
+	return uint8(n)
 }

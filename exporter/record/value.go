@@ -27,7 +27,7 @@ type Value struct {
 	Str  string
 }
 
-// Bool, Int and Double return the value of that kind; on another kind the result means nothing.
+// Bool returns a boolean value. It, Int and Double mean nothing on a value of another kind.
 func (v Value) Bool() bool { return v.Num != 0 }
 
 // Int returns an integer value.
