@@ -73,6 +73,7 @@ func ClickHouseMigrations(cfg ClickHouseConfig) ([]Migration, error) {
 		"${LOCAL}":                               "",
 		"${MERGETREE}":                           "MergeTree",
 		"${AGGREGATINGMERGETREE}":                "AggregatingMergeTree",
+		"${REPLACINGMERGETREE}":                  "ReplacingMergeTree",
 		"${DEDUP_SETTINGS}":                      ", non_replicated_deduplication_window = 10000",
 		"${RETENTION_AGENT_EXECUTION_DAYS}":      strconv.Itoa(days.AgentExecution),
 		"${RETENTION_SPAN_DAYS}":                 strconv.Itoa(days.Span),

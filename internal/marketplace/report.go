@@ -86,7 +86,7 @@ GROUP BY agentId ORDER BY runs DESC LIMIT 10`)
 
 func (s *Simulation) reportErrors(ctx context.Context, w io.Writer) error {
 	rows, err := s.click.Query(ctx, `
-SELECT count() AS n, any(errorCode), any(component), uniq(agentId), any(message)
+SELECT uniqExact(id) AS n, any(errorCode), any(component), uniq(agentId), any(message)
 FROM SystemErrors GROUP BY fingerprint ORDER BY n DESC LIMIT 8`)
 	if err != nil {
 		return fmt.Errorf("read errors: %w", err)

@@ -1,6 +1,8 @@
 -- Why: the base tables that the exporter writes, one row per run, span, log record, request and error.
 -- Locks: none, all tables are new.
 -- Every duration is Float64 milliseconds; every time is UTC; credits and cost are Decimal.
+-- SystemErrors replaces rows of one id, because an exception often arrives both as a span event and as a log record,
+-- in different requests.
 -- The deduplication window makes a retried INSERT with the same token harmless on a single node.
 
 CREATE TABLE IF NOT EXISTS ${DATABASE}.AgentExecution${LOCAL} ${ON_CLUSTER}
@@ -190,9 +192,9 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.SystemErrors${LOCAL} ${ON_CLUSTER}
     INDEX idx_traceId traceId TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_executionId executionId TYPE bloom_filter(0.001) GRANULARITY 1
 )
-ENGINE = ${MERGETREE}
+ENGINE = ${REPLACINGMERGETREE}
 PARTITION BY toDate(timestamp)
-ORDER BY (fingerprint, timestamp)
+ORDER BY (fingerprint, id)
 TTL toDateTime(timestamp) + toIntervalDay(${RETENTION_SYSTEM_ERRORS_DAYS})
 SETTINGS ttl_only_drop_parts = 1${DEDUP_SETTINGS}
-COMMENT 'One row per error, wherever it was reported';
+COMMENT 'One row per error, wherever it was reported; the same error told twice, by a span and by a log record, has one id and becomes one row when parts merge: add FINAL, or count distinct ids';
