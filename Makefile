@@ -44,6 +44,7 @@ generate: ## Write generated files anew
 
 .PHONY: build
 build: ## Build the binary
+	@echo "building $(BIN); the first time takes a few minutes"
 	@$(GO) build -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/agenttrail
 
 .PHONY: engines
