@@ -111,12 +111,14 @@ func TestSharedAttributesAreThoseOfEveryRow(t *testing.T) {
 	// The same slice with other content, as a front end that reuses its memory gives it.
 	copy(scratch, b)
 	s.Span(&row.Span{ResourceAttributes: scratch[:1]})
+	s.EndRequest()
+	s.Span(&row.Span{})
 	var got []map[string]string
 	for _, r := range decode(t, s.AppendNative(nil, TableSpan)) {
 		got = append(got, r["resourceAttributes"].(map[string]string))
 	}
 	wantA, wantB := map[string]string{"service.name": "a", "n": "1"}, map[string]string{"service.name": "b"}
-	require.Equal(t, []map[string]string{wantA, wantA, wantA, wantB, wantB, {}, wantA, wantB}, got)
+	require.Equal(t, []map[string]string{wantA, wantA, wantA, wantB, wantB, {}, wantA, wantB, {}}, got)
 }
 
 func TestRowsOutliveTheMemoryOfTheirRequest(t *testing.T) {
