@@ -46,7 +46,7 @@ func run(log *slog.Logger) error {
 		scrubs = append(scrubs, old, replacement)
 		return nil
 	})
-	flag.Parse()
+	flag.Parse() //nolint:revive // main calls nothing but run
 
 	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // Nothing to cancel: it lives as long as the program.
 	if err != nil {
