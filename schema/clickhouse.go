@@ -38,9 +38,9 @@ type ClickHouseConfig struct {
 // Retention is how many days each table keeps its rows, counted from the time of the event. Whole partitions are
 // dropped, so rows live up to one partition longer.
 type Retention struct {
-	AgentExecution, Span, AgentLog, RequestLog, SystemErrors int // Partitions of a day.
-	AgentMetricsHourly                                       int // Partitions of a month.
-	AgentMetricsDaily                                        int // Partitions of a year.
+	AgentExecution, Span, AgentLog, RequestLog, SystemErrors, SystemMetrics int // Partitions of a day.
+	SecurityEvents, AgentMetricsHourly                                      int // Partitions of a month.
+	AgentMetricsDaily                                                       int // Partitions of a year.
 }
 
 func (r Retention) withDefaults() Retention {
@@ -50,6 +50,8 @@ func (r Retention) withDefaults() Retention {
 		AgentLog:           cmp.Or(r.AgentLog, 90),
 		RequestLog:         cmp.Or(r.RequestLog, 90),
 		SystemErrors:       cmp.Or(r.SystemErrors, 180),
+		SystemMetrics:      cmp.Or(r.SystemMetrics, 90),
+		SecurityEvents:     cmp.Or(r.SecurityEvents, 1095),
 		AgentMetricsHourly: cmp.Or(r.AgentMetricsHourly, 400),
 		AgentMetricsDaily:  cmp.Or(r.AgentMetricsDaily, 1825),
 	}
@@ -80,6 +82,8 @@ func ClickHouseMigrations(cfg ClickHouseConfig) ([]Migration, error) {
 		"${RETENTION_AGENT_LOG_DAYS}":            strconv.Itoa(days.AgentLog),
 		"${RETENTION_REQUEST_LOG_DAYS}":          strconv.Itoa(days.RequestLog),
 		"${RETENTION_SYSTEM_ERRORS_DAYS}":        strconv.Itoa(days.SystemErrors),
+		"${RETENTION_SYSTEM_METRICS_DAYS}":       strconv.Itoa(days.SystemMetrics),
+		"${RETENTION_SECURITY_EVENTS_DAYS}":      strconv.Itoa(days.SecurityEvents),
 		"${RETENTION_AGENT_METRICS_HOURLY_DAYS}": strconv.Itoa(days.AgentMetricsHourly),
 		"${RETENTION_AGENT_METRICS_DAILY_DAYS}":  strconv.Itoa(days.AgentMetricsDaily),
 	}
