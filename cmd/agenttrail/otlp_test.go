@@ -65,7 +65,7 @@ func TestOneRunByHand(t *testing.T) {
 			status, answer, err := in.post("traces", "application/x-protobuf", body)
 			require.NoError(t, err, name)
 			require.Equal(t, 200, status, "%s: %s", name, answer)
-			require.Equal(t, "1", in.query(t, fmt.Sprintf("SELECT count() FROM agenttrail.AgentExecution WHERE id = 'neighbour-of-%s'", name)), name)
+			require.Equal(t, "1", in.query(t, fmt.Sprintf("SELECT count() FROM agenttrail.AgentExecution WHERE id = 'neighbor-of-%s'", name)), name)
 			require.Equal(t, "2", in.query(t, fmt.Sprintf("SELECT count() FROM agenttrail.Span WHERE attributes['case'] = '%s'", name)), name)
 		}
 		require.Equal(t, "1", in.query(t, "SELECT count() FROM agenttrail.AgentExecution WHERE id = 'run-2026-0001'"))
