@@ -13,8 +13,11 @@ const (
 	typeUint16         = "UInt16"
 	typeUint64         = "UInt64"
 	typeUUID           = "UUID"
+	typeBool           = "Bool"
 	typeCredits        = "Decimal(18, 6)" //nolint:gosec // Not that kind of credits.
 	typeCost           = "Nullable(Decimal(18, 9))"
+
+	typeNullableFloat64 = "Nullable(Float64)"
 )
 
 // Column names a column of a table and its ClickHouse type.

@@ -40,6 +40,14 @@ func (c *fixed) addUint64(v uint64)   { c.buf = binary.LittleEndian.AppendUint64
 func (c *fixed) addInt64(v int64)     { c.addUint64(uint64(v)) } //nolint:gosec // Two's complement.
 func (c *fixed) addFloat64(v float64) { c.addUint64(math.Float64bits(v)) }
 
+func (c *fixed) addBool(v bool) {
+	if v {
+		c.addUint8(1)
+		return
+	}
+	c.addUint8(0)
+}
+
 // addUUID appends an id given in RFC 9562 byte order. ClickHouse keeps a UUID as two little-endian numbers of 8 bytes,
 // the first half first.
 func (c *fixed) addUUID(id [16]byte) {
@@ -64,6 +72,10 @@ func (c *nullable) addInt64(v int64, known bool) {
 	}
 	c.nulls.addUint8(0)
 	c.values.addInt64(v)
+}
+
+func (c *nullable) addFloat64(v float64, known bool) {
+	c.addInt64(int64(math.Float64bits(v)), known) //nolint:gosec // Bits.
 }
 
 func (c *nullable) reset() {
@@ -92,6 +104,9 @@ func (o *offsets) last() uint64 {
 	}
 	return o.ends[len(o.ends)-1]
 }
+
+// end ends a row of n elements.
+func (o *offsets) end(n int) { o.ends = append(o.ends, o.last()+uint64(n)) } //nolint:gosec // A length.
 
 func (o *offsets) reset() { o.ends = shrink(o.ends) }
 

@@ -18,6 +18,8 @@ type sample struct {
 	log       row.Log
 	request   row.Request
 	err       row.Error
+	metric    row.Metric
+	security  row.SecurityEvent
 }
 
 func (s *sample) add(sink row.Sink) {
@@ -26,6 +28,8 @@ func (s *sample) add(sink row.Sink) {
 	sink.Log(&s.log)
 	sink.Request(&s.request)
 	sink.Error(&s.err)
+	sink.Metric(&s.metric)
+	sink.SecurityEvent(&s.security)
 }
 
 func addSample(sink row.Sink, i int) { newSample(i).add(sink) }
@@ -50,6 +54,12 @@ func newSample(i int) *sample {
 		events = append(events, record.Event{Time: uint64(at) + uint64(k), Name: f("event"), Attrs: attrs("k", k, n("own"), 1.5)})
 		links = append(links, record.Link{TraceID: traceID, SpanID: spanID, Attrs: attrs("link", n("link"))})
 	}
+	var bounds, values []float64
+	var counts []uint64
+	for k := range i % 4 {
+		bounds, counts, values = append(bounds, float64(k)), append(counts, uint64(k+i)), append(values, -float64(k))
+	}
+	counts = append(counts, 7)
 	return &sample{
 		execution: row.Execution{
 			ID: n("run"), TraceID: traceID, SpanID: spanID, ParentSpanID: parent, ParentExecutionID: n("parent"),
@@ -84,6 +94,18 @@ func newSample(i int) *sample {
 			ID: id, Timestamp: at, ErrorCode: f("code"), ErrorType: f("type"), Severity: row.Severity(1 + i%3), Component: f("service"),
 			AgentID: f("agent"), UserID: n("user"), ExecutionID: n("run"), TraceID: traceID, SpanID: spanID,
 			Fingerprint: 1<<63 + uint64(i), Message: n("message"), Details: attrs("stack", n("at")), Environment: f("env"),
+		},
+		metric: row.Metric{
+			ID: id, Timestamp: at, StartedAt: at - 5, Metric: f("metric"), Kind: record.MetricKind(1 + i%5), Temporality: record.Temporality(i % 3),
+			Monotonic: i%2 == 1, Value: 0.1 * float64(i), Unit: "s", Component: f("service"), Count: uint64(i), Sum: 2.5,
+			Min: record.OptionalDouble{Value: -float64(i), Known: i%2 == 0}, Max: record.OptionalDouble{Value: float64(i), Known: true},
+			Bounds: bounds, Counts: counts, QuantileValues: values, Attributes: attrs("m", n("v")),
+			ResourceAttributes: attrs("service.name", f("service")), ScopeName: f("scope"), Environment: f("env"),
+		},
+		security: row.SecurityEvent{
+			ID: id, Timestamp: at, Type: f("auth"), Severity: row.Severity(i % 4), Outcome: row.Outcome(i % 4), Actor: n("actor"),
+			UserID: n("user"), IPAddress: "10.0.0.1", UserAgent: n("ua"), Resource: n("resource"), Message: n("message"),
+			Details: attrs("d", n("v")), TraceID: traceID, SpanID: spanID, ExecutionID: n("run"), Component: f("service"), Environment: f("env"),
 		},
 	}
 }

@@ -14,6 +14,8 @@ const (
 	TableAgentLog
 	TableRequestLog
 	TableSystemErrors
+	TableSystemMetrics
+	TableSecurityEvents
 	TableCount // How many tables there are.
 )
 
@@ -30,6 +32,10 @@ func (t Table) String() string {
 		return "RequestLog"
 	case TableSystemErrors:
 		return "SystemErrors"
+	case TableSystemMetrics:
+		return "SystemMetrics"
+	case TableSecurityEvents:
+		return "SecurityEvents"
 	default:
 		panic("BUG: unknown table")
 	}
@@ -52,6 +58,8 @@ type Set struct {
 	logs       logBlock
 	requests   requestBlock
 	errors     errorBlock
+	metrics    metricBlock
+	security   securityBlock
 }
 
 var _ row.Sink = (*Set)(nil)
@@ -64,6 +72,8 @@ func NewSet() *Set {
 	s.logs.init()
 	s.requests.init()
 	s.errors.init()
+	s.metrics.init()
+	s.security.init()
 	for t := range TableCount {
 		s.block(t).measure()
 	}
@@ -85,6 +95,12 @@ func (s *Set) Request(r *row.Request) { s.requests.Append(r) }
 // Error implements [row.Sink].
 func (s *Set) Error(r *row.Error) { s.errors.Append(r) }
 
+// Metric implements [row.Sink].
+func (s *Set) Metric(r *row.Metric) { s.metrics.Append(r) }
+
+// SecurityEvent implements [row.Sink].
+func (s *Set) SecurityEvent(r *row.SecurityEvent) { s.security.Append(r) }
+
 // Rows returns how many rows of t there are.
 func (s *Set) Rows(t Table) int { return s.block(t).rows }
 
@@ -102,6 +118,7 @@ func (s *Set) Merge(t Table, src *Set) { s.block(t).merge(src.block(t)) }
 func (s *Set) EndRequest() {
 	s.spans.resourceAttributes.endRequest()
 	s.logs.resourceAttributes.endRequest()
+	s.metrics.resourceAttributes.endRequest()
 }
 
 // Reset empties the set and keeps its memory for the next rows, unless that is very much.
@@ -123,6 +140,10 @@ func (s *Set) block(t Table) *block {
 		return &s.requests.block
 	case TableSystemErrors:
 		return &s.errors.block
+	case TableSystemMetrics:
+		return &s.metrics.block
+	case TableSecurityEvents:
+		return &s.security.block
 	default:
 		panic("BUG: unknown table")
 	}

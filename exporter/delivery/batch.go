@@ -81,6 +81,20 @@ func (b *Batch) Error(r *row.Error) {
 	}
 }
 
+// Metric implements [row.Sink].
+func (b *Batch) Metric(r *row.Metric) {
+	if s := b.room(column.TableSystemMetrics); s != nil {
+		s.Metric(r)
+	}
+}
+
+// SecurityEvent implements [row.Sink].
+func (b *Batch) SecurityEvent(r *row.SecurityEvent) {
+	if s := b.room(column.TableSecurityEvents); s != nil {
+		s.SecurityEvent(r)
+	}
+}
+
 // room returns the set for the next row of t. It returns nil once the request is too large to be stored, so that a
 // small request that grows huge, such as one with a large resource on many spans, costs no more than the limit.
 func (b *Batch) room(t column.Table) *column.Set {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/agenttrail/agenttrail/exporter/frompdata"
@@ -24,6 +25,9 @@ func (nothing) Span(*row.Span)           {}
 func (nothing) Log(*row.Log)             {}
 func (nothing) Request(*row.Request)     {}
 func (nothing) Error(*row.Error)         {}
+func (nothing) Metric(*row.Metric)       {}
+
+func (nothing) SecurityEvent(*row.SecurityEvent) {}
 
 // mix is a request with n copies of typical traces, each with ids of its own: a request that starts a run with three
 // steps and a tool, a run with nested runs, one that fails, and one of plain HTTP spans.
@@ -68,6 +72,16 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(20, func() {
 		frompdata.Logs(ld, &logs)
 		m.Logs(&logs, receivedAt, nothing{})
+	}))
+
+	raw, err = os.ReadFile("testdata/handmade-metrics.metrics.json")
+	require.NoError(t, err)
+	md, err := (&pmetric.JSONUnmarshaler{}).UnmarshalMetrics(raw)
+	require.NoError(t, err)
+	var metrics record.Metrics
+	require.Zero(t, testing.AllocsPerRun(20, func() {
+		frompdata.Metrics(md, &metrics)
+		m.Metrics(&metrics, receivedAt, nothing{})
 	}))
 }
 
@@ -125,6 +139,34 @@ func BenchmarkMappingLogs(b *testing.B) {
 		m.Logs(&in, receivedAt, nothing{})
 	}
 	b.ReportMetric((cpuTime(b)-start)/float64(b.N*8000), "cpu-ns/record")
+}
+
+// BenchmarkMappingMetrics maps what services of a marketplace would send: mostly histograms of durations.
+func BenchmarkMappingMetrics(b *testing.B) {
+	md := pmetric.NewMetrics()
+	sm := md.ResourceMetrics().AppendEmpty().ScopeMetrics().AppendEmpty()
+	const n = 8000
+	for i := range n {
+		x := sm.Metrics().AppendEmpty()
+		x.SetName("gen_ai.client.operation.duration")
+		p := x.SetEmptyHistogram().DataPoints().AppendEmpty()
+		p.SetTimestamp(pcommon.Timestamp(1795460690000000000 + i))
+		p.SetCount(20)
+		p.SetSum(12.5)
+		p.ExplicitBounds().FromRaw([]float64{0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92})
+		p.BucketCounts().FromRaw(make([]uint64, 15))
+		p.Attributes().PutStr("gen_ai.operation.name", "chat")
+		p.Attributes().PutStr("gen_ai.request.model", "m-1")
+	}
+	var in record.Metrics
+	frompdata.Metrics(md, &in)
+	m := New(Config{})
+	b.ReportAllocs()
+	start := cpuTime(b)
+	for b.Loop() {
+		m.Metrics(&in, receivedAt, nothing{})
+	}
+	b.ReportMetric((cpuTime(b)-start)/float64(b.N*n), "cpu-ns/point")
 }
 
 // cpuTime returns the CPU time of the process, ns: unlike wall time it does not depend on what else runs.

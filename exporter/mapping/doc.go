@@ -35,4 +35,15 @@
 // An exception makes one row per type and message in a trace, at the innermost span. Its id is computed from trace
 // id, type and message only, and its fingerprint from service, type and normalized message: the same exception
 // reported as span event and as log record, perhaps in different requests, has the same id and fingerprint in both.
+//
+// # Security events
+//
+// A log record that is about security makes a row of SecurityEvents beside its row of AgentLog, with the same id. It is
+// one when it has agenttrail.security.type, a name that securityNames knows or that starts with "security.", one of
+// ECS's categories about security, or a security rule that raised it.
+//
+// # Metrics
+//
+// A metric point makes one row. Exponential histograms get the explicit bounds that their scale stands for, so that one
+// query reads both kinds.
 package mapping

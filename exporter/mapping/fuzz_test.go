@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/agenttrail/agenttrail/exporter/frompdata"
@@ -81,6 +83,74 @@ func FuzzLogs(f *testing.F) {
 	})
 }
 
+// FuzzMetrics is FuzzTraces for metric points: those without a row are counted, and what is in a row can be stored.
+func FuzzMetrics(f *testing.F) {
+	files, _ := filepath.Glob("testdata/*.metrics.json")
+	more, _ := filepath.Glob("testdata/recorded/*.metrics.json")
+	for _, name := range append(files, more...) {
+		raw, err := os.ReadFile(name)
+		require.NoError(f, err)
+		if md, err := (&pmetric.JSONUnmarshaler{}).UnmarshalMetrics(raw); err == nil {
+			b, err := (&pmetric.ProtoMarshaler{}).MarshalMetrics(md)
+			require.NoError(f, err)
+			f.Add(b)
+		}
+	}
+	used := New(Config{MaxAttributeBytes: 100, MaxBodyBytes: 100})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		md, err := (&pmetric.ProtoUnmarshaler{}).UnmarshalMetrics(b)
+		if err != nil {
+			return
+		}
+		var in record.Metrics
+		frompdata.Metrics(md, &in)
+		first, second := &rows{}, &rows{}
+		stats := used.Metrics(&in, receivedAt, first)
+		again := New(Config{MaxAttributeBytes: 100, MaxBodyBytes: 100}).Metrics(&in, receivedAt, second)
+		require.Equal(t, stats, again)
+		checkSame(t, first, second)
+		require.Len(t, first.Metrics, stats.Metrics)
+		without := stats.Adjusted[ReasonNoValue] + stats.Adjusted[ReasonNotFinite]
+		require.LessOrEqual(t, md.DataPointCount()-len(first.Metrics), int(without))
+		ids := map[any]bool{}
+		for _, r := range first.Metrics {
+			require.False(t, ids[r["id"]], "two points with one id")
+			ids[r["id"]] = true
+			checkNumbers(t, r)
+		}
+	})
+}
+
+func checkNumbers(t *testing.T, r map[string]any) {
+	t.Helper()
+	all := []float64{}
+	for _, k := range []string{"value", "sum", "min", "max"} {
+		if v, ok := r[k].(float64); ok {
+			all = append(all, v)
+		}
+	}
+	bounds, _ := r["bounds"].([]float64)
+	values, _ := r["quantileValues"].([]float64)
+	for _, v := range slices.Concat(all, bounds, values) {
+		require.True(t, finite(v), show(r))
+	}
+	counts, _ := r["counts"].([]uint64)
+	switch r["kind"] {
+	case "histogram", "exponential_histogram":
+		require.Len(t, counts, len(bounds)+1)
+		require.True(t, slices.IsSorted(bounds))
+		if r["kind"] == "exponential_histogram" {
+			require.LessOrEqual(t, len(bounds), 2*(maxBuckets+1)+2)
+		}
+	case "summary":
+		require.Len(t, values, len(bounds))
+		require.Empty(t, counts)
+	default:
+		require.Empty(t, bounds)
+		require.Empty(t, counts)
+	}
+}
+
 func checkSame(t *testing.T, first, second *rows) {
 	t.Helper()
 	require.Equal(t, first, second)
@@ -89,6 +159,8 @@ func checkSame(t *testing.T, first, second *rows) {
 	checkText(t, first.Requests)
 	checkText(t, first.Errors)
 	checkText(t, first.Logs)
+	checkText(t, first.Metrics)
+	checkText(t, first.Security)
 }
 
 func checkText(t *testing.T, table []map[string]any) {

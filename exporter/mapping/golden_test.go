@@ -14,7 +14,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// TestGolden maps each testdata/<case>.traces.json and <case>.logs.json and compares all rows with <case>.rows.json.
+// TestGolden maps each testdata/<case>.traces.json, <case>.logs.json and <case>.metrics.json and compares all rows with <case>.rows.json.
 // What must be true of the rows is written by hand in TestFacts; the golden files show what else changes.
 func TestGolden(t *testing.T) {
 	t.Parallel()
@@ -40,7 +40,7 @@ func TestGolden(t *testing.T) {
 func cases(t *testing.T) []string {
 	t.Helper()
 	var out []string
-	for _, kind := range []string{".traces.json", ".logs.json"} {
+	for _, kind := range []string{".traces.json", ".logs.json", ".metrics.json"} {
 		files, err := filepath.Glob("testdata/*" + kind)
 		require.NoError(t, err)
 		for _, f := range files {

@@ -29,6 +29,7 @@ const (
 	domainRequest  = "request"
 	domainRun      = "run"
 	domainError    = "error"
+	domainMetric   = "metric"
 	domainResource = "resource"
 )
 

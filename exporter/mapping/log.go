@@ -170,6 +170,7 @@ func (m *Mapper) emitLog(l *record.Logs, r *record.Log, sink row.Sink) {
 	x.Category = m.categoryOf(v, x, threw)
 	m.stats.Logs++
 	sink.Log(x)
+	m.emitSecurity(x, v, d, severity, sink)
 	if threw || severity >= severityError {
 		m.addLogError(x, v, severity)
 	}

@@ -41,6 +41,7 @@ type Mapper struct {
 	errs       []row.Error
 	depths     []int32 // of errs: how deep the span of each is
 	ordinals   []ordinal
+	metrics    []metricFacts
 
 	v, ev, rv view      // of the record, of a span event, of a resource or of another span
 	seen      hashTable // attribute keys of one record
@@ -50,11 +51,13 @@ type Mapper struct {
 	place     []int32   // scratch of repair
 	idScratch []byte    // what an id or fingerprint is computed from
 
-	arena   record.Arena
-	exec    row.Execution
-	span    row.Span
-	log     row.Log
-	request row.Request
+	arena    record.Arena
+	exec     row.Execution
+	span     row.Span
+	log      row.Log
+	request  row.Request
+	metric   row.Metric
+	security row.SecurityEvent
 }
 
 // resourceFacts is what rows take from a resource.
@@ -141,8 +144,10 @@ func (m *Mapper) release() {
 	m.excs = forget(m.excs, keep)
 	m.errs = forget(m.errs, keep)
 	m.resources = forget(m.resources, keep)
+	m.metrics = forget(m.metrics, keep)
 	m.v.attrs, m.ev.attrs, m.rv.attrs = nil, nil, nil
 	m.exec, m.span, m.log, m.request = row.Execution{}, row.Span{}, row.Log{}, row.Request{}
+	m.metric, m.security = row.Metric{}, row.SecurityEvent{}
 	if cap(m.idScratch) > 1<<20 {
 		m.idScratch = nil
 	}

@@ -1,7 +1,7 @@
 package mapping
 
-// The attributes of the project's own namespace. They win over every other convention. All are read on spans; the
-// identities and the log category on log records too.
+// The attributes of the project's own namespace. They win over every other convention. All are read on spans, save
+// those of the log category and of security events, which are read on log records; the identities are read on both.
 const (
 	// KeyExecutionID is the id of the run; on any span or log record it says to which run that belongs.
 	KeyExecutionID = "agenttrail.execution.id"
@@ -39,6 +39,18 @@ const (
 	KeyClientAddress = "agenttrail.client.address"
 	// KeyUserAgent is the user agent of the end user.
 	KeyUserAgent = "agenttrail.user_agent"
+
+	// KeySecurityType makes a log record a security event and says what happened, such as auth.login, auth.denied,
+	// key.revoked or policy.violation.
+	KeySecurityType = "agenttrail.security.type"
+	// KeySecurityOutcome is how a security event ended: success, failure, denied or unknown.
+	KeySecurityOutcome = "agenttrail.security.outcome"
+	// KeySecuritySeverity is how bad a security event is: info, warning, error or critical.
+	KeySecuritySeverity = "agenttrail.security.severity"
+	// KeySecurityActor is who did it: user, key or service.
+	KeySecurityActor = "agenttrail.security.actor"
+	// KeySecurityResource is what was acted on.
+	KeySecurityResource = "agenttrail.security.resource"
 
 	// KeyOriginalTime is written, not read: the time that an emitter gave, in ns since the epoch, where it could not
 	// be true and the time of receipt was stored instead.

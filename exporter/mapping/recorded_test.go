@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/agenttrail/agenttrail/exporter/frompdata"
@@ -116,7 +117,7 @@ func TestRecordedTruth(t *testing.T) {
 	}
 }
 
-// mapFile maps <base>.traces.json and <base>.logs.json, where they exist.
+// mapFile maps <base>.traces.json and <base>.logs.json, where they exist, else <base>.metrics.json.
 func mapFile(t *testing.T, base string) *rows {
 	t.Helper()
 	out, found := &rows{}, false
@@ -141,6 +142,14 @@ func mapFile(t *testing.T, base string) *rows {
 		var in record.Logs
 		frompdata.Logs(ld, &in)
 		out.addStats(New(Config{}).Logs(&in, receivedAt, out))
+	}
+	if raw, err := os.ReadFile(base + ".metrics.json"); err == nil && !found {
+		found = true
+		md, err := (&pmetric.JSONUnmarshaler{}).UnmarshalMetrics(raw)
+		require.NoError(t, err)
+		var in record.Metrics
+		frompdata.Metrics(md, &in)
+		out.addStats(New(Config{}).Metrics(&in, receivedAt, out))
 	}
 	if !found {
 		out.addStats(Stats{})

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/agenttrail/agenttrail/exporter/record"
@@ -17,6 +18,8 @@ type rows struct {
 	Errors     []map[string]any `json:"SystemErrors,omitempty"`
 	Logs       []map[string]any `json:"AgentLog,omitempty"`
 	Spans      []map[string]any `json:"Span,omitempty"`
+	Security   []map[string]any `json:"SecurityEvents,omitempty"`
+	Metrics    []map[string]any `json:"SystemMetrics,omitempty"`
 	Stats      map[string]int   `json:"stats,omitempty"`
 }
 
@@ -32,6 +35,8 @@ func (r *rows) addStats(s Stats) {
 	put("logs", s.Logs)
 	put("requests", s.Requests)
 	put("errors", s.Errors)
+	put("metrics", s.Metrics)
+	put("securityEvents", s.SecurityEvents)
 	for i, n := range s.Adjusted {
 		put(Reason(i).String(), int(n))
 	}
@@ -103,6 +108,52 @@ func (r *rows) Error(e *row.Error) {
 		"traceId": id(e.TraceID[:]), "spanId": id(e.SpanID[:]), "fingerprint": fmt.Sprintf("%016x", e.Fingerprint),
 		"message": e.Message, "details": attrMap(e.Details), "environment": e.Environment,
 	}))
+}
+
+func (r *rows) SecurityEvent(e *row.SecurityEvent) {
+	r.Security = append(r.Security, compact(map[string]any{
+		"id": id(e.ID[:]), "timestamp": stamp(e.Timestamp), "type": e.Type,
+		"severity": map[row.Severity]string{0: "info", 1: "warning", 2: "error", 3: "critical"}[e.Severity],
+		"outcome":  map[row.Outcome]string{0: "unknown", 1: "success", 2: "failure", 3: "denied"}[e.Outcome],
+		"actor":    e.Actor, "userId": e.UserID, "ipAddress": e.IPAddress, "userAgent": e.UserAgent, "resource": e.Resource,
+		"message": e.Message, "details": attrMap(e.Details), "traceId": id(e.TraceID[:]), "spanId": id(e.SpanID[:]),
+		"executionId": e.ExecutionID, "component": e.Component, "environment": e.Environment,
+	}))
+}
+
+func (r *rows) Metric(x *row.Metric) {
+	started := ""
+	if x.StartedAt != 0 {
+		started = stamp(x.StartedAt)
+	}
+	m := compact(map[string]any{
+		"id": id(x.ID[:]), "timestamp": stamp(x.Timestamp), "startedAt": started, "metric": x.Metric,
+		"kind":        map[record.MetricKind]string{1: "gauge", 2: "sum", 3: "histogram", 4: "exponential_histogram", 5: "summary"}[x.Kind],
+		"temporality": map[record.Temporality]string{1: "delta", 2: "cumulative"}[x.Temporality],
+		"value":       x.Value, "unit": x.Unit, "component": x.Component, "sum": x.Sum,
+		"attributes": attrMap(x.Attributes), "resourceAttributes": attrMap(x.ResourceAttributes),
+		"scopeName": x.ScopeName, "environment": x.Environment,
+	})
+	for k, v := range map[string]record.OptionalDouble{"min": x.Min, "max": x.Max} {
+		if v.Known {
+			m[k] = v.Value
+		}
+	}
+	for k, v := range map[string][]float64{"bounds": x.Bounds, "quantileValues": x.QuantileValues} {
+		if len(v) > 0 {
+			m[k] = slices.Clone(v)
+		}
+	}
+	if len(x.Counts) > 0 {
+		m["counts"] = slices.Clone(x.Counts)
+	}
+	if x.Count > 0 {
+		m["count"] = x.Count
+	}
+	if x.Monotonic {
+		m["monotonic"] = true
+	}
+	r.Metrics = append(r.Metrics, m)
 }
 
 // compact leaves out what is empty, so that a golden file shows what was found.

@@ -4,7 +4,8 @@ package mapping
 // attribute.
 type Reason uint8
 
-// The reasons. Rows are never dropped: every reason is about a value.
+// The reasons. Every reason is about a value. Nothing makes a span or log record go without its row; a metric point
+// without a value has none.
 const (
 	// ReasonInvalidUTF8 counts strings in which invalid UTF-8 was replaced by U+FFFD.
 	ReasonInvalidUTF8 Reason = iota
@@ -18,11 +19,11 @@ const (
 	ReasonOutOfRange
 	// ReasonUnknownValue counts agenttrail.* attributes with a value that is not in their list.
 	ReasonUnknownValue
-	// ReasonRounded counts credits and costs with more digits than the column holds.
+	// ReasonRounded counts credits, costs and integers of metrics with more digits than the column holds.
 	ReasonRounded
 	// ReasonFutureTime counts times of more than a day after receipt, replaced by the time of receipt.
 	ReasonFutureTime
-	// ReasonMissingTime counts spans without a start or an end, and log records without any time.
+	// ReasonMissingTime counts spans without a start or an end, and log records and metric points without any time.
 	ReasonMissingTime
 	// ReasonEndBeforeStart counts spans that end before they start; their duration is 0.
 	ReasonEndBeforeStart
@@ -32,6 +33,14 @@ const (
 	ReasonDuplicateSpan
 	// ReasonMergedRun counts run spans that report the same run as the span around them.
 	ReasonMergedRun
+	// ReasonNoValue counts metric points without a value, such as those that mark the end of a series; they give no
+	// row.
+	ReasonNoValue
+	// ReasonNotFinite counts numbers of metrics that are NaN or infinite: a gauge or sum gives no row, a histogram or
+	// summary goes without that number.
+	ReasonNotFinite
+	// ReasonBadBuckets counts histograms with buckets that contradict each other; their values are in one bucket.
+	ReasonBadBuckets
 	// NumReasons is the number of reasons.
 	NumReasons
 )
@@ -58,10 +67,14 @@ var reasonNames = [NumReasons]string{
 	ReasonParentCycle:    "parent_cycle",
 	ReasonDuplicateSpan:  "duplicate_span",
 	ReasonMergedRun:      "merged_run",
+	ReasonNoValue:        "no_value",
+	ReasonNotFinite:      "not_finite",
+	ReasonBadBuckets:     "bad_buckets",
 }
 
 // Stats counts the rows that one request gave and what was adjusted in them.
 type Stats struct {
 	Executions, Spans, Logs, Requests, Errors int
+	Metrics, SecurityEvents                   int
 	Adjusted                                  [NumReasons]uint64
 }

@@ -11,6 +11,8 @@ type Arena struct {
 	events []Event
 	links  []Link
 	text   []byte
+	floats []float64
+	counts []uint64
 }
 
 // Limits of what an arena keeps over a reset, so that one huge request does not hold its memory for ever.
@@ -24,6 +26,8 @@ func (a *Arena) Reset() {
 	a.attrs = recycle(a.attrs)
 	a.events = recycle(a.events)
 	a.links = recycle(a.links)
+	a.floats = recycle(a.floats)
+	a.counts = recycle(a.counts)
 	if cap(a.text) > keepText {
 		a.text = nil
 	}
@@ -94,4 +98,30 @@ func (a *Arena) TakeText(text []byte) string {
 	}
 	added := text[mark:]
 	return unsafe.String(unsafe.SliceData(added), len(added))
+}
+
+// Floats returns the arena of numbers to append to; hand the result to [Arena.TakeFloats].
+func (a *Arena) Floats() []float64 { return a.floats }
+
+// TakeFloats keeps what was appended to [Arena.Floats] and returns it, nil when that is nothing.
+func (a *Arena) TakeFloats(floats []float64) []float64 {
+	mark := len(a.floats)
+	a.floats = floats
+	if mark == len(floats) {
+		return nil
+	}
+	return floats[mark:len(floats):len(floats)]
+}
+
+// Counts returns the arena of counts to append to; hand the result to [Arena.TakeCounts].
+func (a *Arena) Counts() []uint64 { return a.counts }
+
+// TakeCounts keeps what was appended to [Arena.Counts] and returns it, nil when that is nothing.
+func (a *Arena) TakeCounts(counts []uint64) []uint64 {
+	mark := len(a.counts)
+	a.counts = counts
+	if mark == len(counts) {
+		return nil
+	}
+	return counts[mark:len(counts):len(counts)]
 }

@@ -1,6 +1,6 @@
-// Package record is the neutral view of OpenTelemetry spans and log records that the row mapping reads.
+// Package record is the neutral view of OpenTelemetry spans, log records and metric points that the row mapping reads.
 //
-// A front end fills a [Traces] or [Logs] from whatever it received: pdata today, protobuf wire bytes as well once
+// A front end fills a [Traces], [Logs] or [Metrics] from whatever it received: pdata today, protobuf wire bytes as well once
 // they are decoded directly. The mapping never sees what the front end saw, so both give the same rows.
 //
 // Everything here is a flat arena that is reused from request to request: after Reset nothing is freed, and strings

@@ -64,11 +64,13 @@ const (
 	LevelError Level = 4
 )
 
-// Severity says how bad an error is, numbered as in SystemErrors.severity.
+// Severity says how bad an error or a security event is, numbered as in SystemErrors.severity and
+// SecurityEvents.severity.
 type Severity int8
 
-// The severities of an error.
+// The severities. Only a security event can be for information.
 const (
+	SeverityInfo     Severity = 0
 	SeverityWarning  Severity = 1
 	SeverityError    Severity = 2
 	SeverityCritical Severity = 3
@@ -208,6 +210,62 @@ type Error struct {
 	Environment string
 }
 
+// Outcome says how a security event ended, numbered as in SecurityEvents.outcome.
+type Outcome int8
+
+// The outcomes of a security event.
+const (
+	OutcomeUnknown Outcome = 0
+	OutcomeSuccess Outcome = 1
+	OutcomeFailure Outcome = 2
+	OutcomeDenied  Outcome = 3
+)
+
+// Metric is a row of SystemMetrics, one metric point.
+type Metric struct {
+	ID                 UUID
+	Timestamp          int64
+	StartedAt          int64 // 0: not given
+	Metric             string
+	Kind               record.MetricKind
+	Temporality        record.Temporality
+	Monotonic          bool
+	Value              float64 // of a gauge or sum; mean of the others
+	Unit               string
+	Component          string
+	Count              uint64
+	Sum                float64
+	Min, Max           record.OptionalDouble
+	Bounds             []float64
+	Counts             []uint64
+	QuantileValues     []float64
+	Attributes         record.Attrs
+	ResourceAttributes record.Attrs
+	ScopeName          string
+	Environment        string
+}
+
+// SecurityEvent is a row of SecurityEvents.
+type SecurityEvent struct {
+	ID          UUID
+	Timestamp   int64
+	Type        string
+	Severity    Severity
+	Outcome     Outcome
+	Actor       string
+	UserID      string
+	IPAddress   string
+	UserAgent   string
+	Resource    string
+	Message     string
+	Details     record.Attrs
+	TraceID     TraceID
+	SpanID      SpanID
+	ExecutionID string
+	Component   string
+	Environment string
+}
+
 // Sink takes rows. A row and everything it points to is valid only during the call.
 type Sink interface {
 	Execution(*Execution)
@@ -215,4 +273,6 @@ type Sink interface {
 	Log(*Log)
 	Request(*Request)
 	Error(*Error)
+	Metric(*Metric)
+	SecurityEvent(*SecurityEvent)
 }
