@@ -1,172 +1,147 @@
 package schema
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
-	"strconv"
-	"strings"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
-// DefaultDatabase is the ClickHouse database of a ClickHouseConfig that names none.
-const DefaultDatabase = "agenttrail"
-
-// Migration is one numbered step of a schema.
-type Migration struct {
-	Version    uint32
-	Name       string   // File name.
-	Checksum   string   // SHA-256 of the file in hex, empty for Postgres.
-	Statements []string // Ready to run.
-}
-
-// ClickHouseConfig says how the ClickHouse schema is laid out.
-type ClickHouseConfig struct {
-	Database  string    // Default [DefaultDatabase].
-	Retention Retention // Zero fields take the default.
-}
-
-// Retention is how many days each table keeps its rows, counted from the time of the event. Whole partitions are
-// dropped, so rows live up to one partition longer.
-type Retention struct {
-	AgentExecution, Span, AgentLog, RequestLog, SystemErrors, SystemMetrics int // Partitions of a day.
-	SecurityEvents, AgentMetricsHourly                                      int // Partitions of a month.
-	AgentMetricsDaily                                                       int // Partitions of a year.
-}
-
-func (r Retention) withDefaults() Retention {
-	return Retention{
-		AgentExecution:     cmp.Or(r.AgentExecution, 400),
-		Span:               cmp.Or(r.Span, 30),
-		AgentLog:           cmp.Or(r.AgentLog, 90),
-		RequestLog:         cmp.Or(r.RequestLog, 90),
-		SystemErrors:       cmp.Or(r.SystemErrors, 180),
-		SystemMetrics:      cmp.Or(r.SystemMetrics, 90),
-		SecurityEvents:     cmp.Or(r.SecurityEvents, 1095),
-		AgentMetricsHourly: cmp.Or(r.AgentMetricsHourly, 400),
-		AgentMetricsDaily:  cmp.Or(r.AgentMetricsDaily, 1825),
-	}
-}
-
-var (
-	placeholder    = regexp.MustCompile(`\$\{[A-Z_]+\}`)
-	identifierRule = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
-)
-
-// ClickHouseMigrations returns every migration of the ClickHouse schema, oldest first, with its placeholders filled in.
-func ClickHouseMigrations(cfg ClickHouseConfig) ([]Migration, error) {
-	database := cmp.Or(cfg.Database, DefaultDatabase)
-	if !identifierRule.MatchString(database) {
-		return nil, fmt.Errorf("database name %q is not a plain identifier: use letters, digits and underscores", database)
-	}
-	days := cfg.Retention.withDefaults()
-	values := map[string]string{
-		"${DATABASE}":                            database,
-		"${ON_CLUSTER}":                          "",
-		"${LOCAL}":                               "",
-		"${MERGETREE}":                           "MergeTree",
-		"${AGGREGATINGMERGETREE}":                "AggregatingMergeTree",
-		"${REPLACINGMERGETREE}":                  "ReplacingMergeTree",
-		"${DEDUP_SETTINGS}":                      ", non_replicated_deduplication_window = 10000",
-		"${RETENTION_AGENT_EXECUTION_DAYS}":      strconv.Itoa(days.AgentExecution),
-		"${RETENTION_SPAN_DAYS}":                 strconv.Itoa(days.Span),
-		"${RETENTION_AGENT_LOG_DAYS}":            strconv.Itoa(days.AgentLog),
-		"${RETENTION_REQUEST_LOG_DAYS}":          strconv.Itoa(days.RequestLog),
-		"${RETENTION_SYSTEM_ERRORS_DAYS}":        strconv.Itoa(days.SystemErrors),
-		"${RETENTION_SYSTEM_METRICS_DAYS}":       strconv.Itoa(days.SystemMetrics),
-		"${RETENTION_SECURITY_EVENTS_DAYS}":      strconv.Itoa(days.SecurityEvents),
-		"${RETENTION_AGENT_METRICS_HOURLY_DAYS}": strconv.Itoa(days.AgentMetricsHourly),
-		"${RETENTION_AGENT_METRICS_DAILY_DAYS}":  strconv.Itoa(days.AgentMetricsDaily),
-	}
-	names, err := fs.Glob(clickHouseFiles, "clickhouse/*.sql")
-	if err != nil {
-		return nil, fmt.Errorf("list migrations: %w", err)
-	}
-	slices.Sort(names)
-	migrations := make([]Migration, 0, len(names))
-	for _, name := range names {
-		text, err := clickHouseFiles.ReadFile(name)
-		if err != nil {
-			return nil, fmt.Errorf("read migration: %w", err)
-		}
-		base := strings.TrimPrefix(name, "clickhouse/")
-		number, _, _ := strings.Cut(base, "_")
-		version, err := strconv.ParseUint(number, 10, 32)
-		if err != nil {
-			return nil, fmt.Errorf("read number of migration %s: %w", base, err)
-		}
-		sum := sha256.Sum256(text)
-		m := Migration{Version: uint32(version), Name: base, Checksum: hex.EncodeToString(sum[:])}
-		for _, s := range splitStatements(string(text)) {
-			filled := placeholder.ReplaceAllStringFunc(s, func(p string) string {
-				v, ok := values[p]
-				if !ok {
-					err = errors.Join(err, fmt.Errorf("migration %s: unknown placeholder %s", base, p))
-				}
-				return v
-			})
-			m.Statements = append(m.Statements, filled)
-		}
-		if err != nil {
-			return nil, err
-		}
-		migrations = append(migrations, m)
-	}
-	return migrations, nil
-}
+// viewsLead is how long before new materialized views begin to count an INSERT may at most have begun that is still to
+// stamp its rows. See migration 0005.
+const viewsLead = 5 * time.Second
 
 // MigrateClickHouse brings the ClickHouse server at url, http://user:password@host:port, to the newest schema and
-// returns the names of the migrations that it applied, oldest first. Every statement may run twice without harm, so
-// a migration that was cut short is simply run again. A migration that was changed after it was applied is an error.
+// returns the names of what it applied, oldest first: migrations, changed retentions, the shipped price table. Every
+// statement may run twice without harm, so a migration that was cut short is simply run again. A migration that was
+// changed after it was applied is an error.
 func MigrateClickHouse(ctx context.Context, url string, cfg ClickHouseConfig) (applied []string, err error) {
+	return migrateClickHouse(ctx, url, cfg, math.MaxUint32)
+}
+
+// migrateClickHouse applies migrations up to a version, for tests of upgrades.
+func migrateClickHouse(ctx context.Context, url string, cfg ClickHouseConfig, last uint32) (applied []string, err error) {
 	conn, err := openClickHouse(url)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 
-	pending, err := pendingClickHouse(ctx, conn, cfg)
-	if err != nil || len(pending) == 0 {
+	if cfg.viewsSince, err = viewsSince(ctx, conn, cfg); err != nil {
 		return nil, err
 	}
-	database := cmp.Or(cfg.Database, DefaultDatabase)
-	for _, s := range []string{
-		"CREATE DATABASE IF NOT EXISTS " + database,
-		"CREATE TABLE IF NOT EXISTS " + database + `.SchemaMigration
+	pending, err := pendingClickHouse(ctx, conn, cfg)
+	if err != nil {
+		return nil, err
+	}
+	pending = slices.DeleteFunc(pending, func(m Migration) bool { return m.Version > last })
+	if len(pending) > 0 {
+		if err := conn.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+cfg.database()+" "+cfg.onCluster()); err != nil {
+			return nil, fmt.Errorf("prepare clickhouse migrations: %w", err)
+		}
+		if err := conn.Exec(ctx, versionTable(&cfg)); err != nil {
+			return nil, fmt.Errorf("prepare clickhouse migrations: %w", err)
+		}
+	}
+	for _, m := range pending {
+		for i, s := range m.Statements {
+			if view := settleDirective.FindStringSubmatch(s); view != nil {
+				err = settle(ctx, conn, &cfg, view[1])
+			}
+			if err == nil {
+				err = conn.Exec(ctx, s)
+			}
+			if err != nil {
+				return applied, fmt.Errorf("run statement %d of clickhouse migration %s: %w", i+1, m.Name, err)
+			}
+		}
+		err := conn.Exec(ctx, "INSERT INTO "+cfg.database()+".SchemaMigration (version, name, checksum) VALUES (?, ?, ?)", m.Version, m.Name, m.Checksum)
+		if err != nil {
+			return applied, fmt.Errorf("record clickhouse migration %s: %w", m.Name, err)
+		}
+		applied = append(applied, m.Name)
+	}
+	if last < math.MaxUint32 {
+		return applied, nil
+	}
+	statements, err := retentionStatements(ctx, conn, cfg)
+	if err != nil {
+		return applied, err
+	}
+	for _, s := range statements {
+		if err := conn.Exec(ctx, s); err != nil {
+			return applied, fmt.Errorf("change retention: %w", err)
+		}
+		applied = append(applied, s)
+	}
+	return applied, nil
+}
+
+// versionTable makes the table of applied migrations. On a cluster every server has it whole.
+func versionTable(cfg *ClickHouseConfig) string {
+	engine := "MergeTree"
+	if cfg.Cluster != "" {
+		engine = "ReplicatedMergeTree" + everywhere(cfg, "SchemaMigration")
+	}
+	return "CREATE TABLE IF NOT EXISTS " + cfg.database() + ".SchemaMigration " + cfg.onCluster() + `
 (
     version   UInt32                COMMENT 'Number of the migration',
     name      String                COMMENT 'File of the migration',
     checksum  String                COMMENT 'SHA-256 of the file, in hex',
     appliedAt DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When it was applied'
 )
-ENGINE = MergeTree ORDER BY version COMMENT 'Migrations that were applied to this database'`,
-	} {
-		if err := conn.Exec(ctx, s); err != nil {
-			return nil, fmt.Errorf("prepare clickhouse migrations: %w", err)
+ENGINE = ` + engine + ` ORDER BY version COMMENT 'Migrations that were applied to this database'`
+}
+
+// viewsSince is the moment from which views that this migration makes count rows: the epoch when there is no table of
+// runs yet, else a little later than now.
+func viewsSince(ctx context.Context, conn driver.Conn, cfg ClickHouseConfig) (int64, error) {
+	var tables uint64
+	var now int64
+	row := conn.QueryRow(ctx, "SELECT count(), toUnixTimestamp64Milli(now64(3)) FROM system.tables WHERE database = ? AND name = 'AgentExecution'", cfg.database())
+	if err := row.Scan(&tables, &now); err != nil {
+		return 0, fmt.Errorf("look for runs in clickhouse: %w", err)
+	}
+	if tables == 0 {
+		return 0, nil
+	}
+	return now + viewsLead.Milliseconds(), nil
+}
+
+// settleDirective is a comment before a statement that counts what a new view does not.
+var settleDirective = regexp.MustCompile(`(?m)^-- \+settle (\w+)$`)
+
+// settle waits until the moment that the view counts from has passed, and every INSERT that began before it has ended.
+func settle(ctx context.Context, conn driver.Conn, cfg *ClickHouseConfig, view string) error {
+	since := "(SELECT toInt64(extract(as_select, 'toUnixTimestamp64Milli\\(ingestedAt\\) >= (\\d+)')) FROM system.tables WHERE database = '" + cfg.database() + "' AND name = '" + view + "')"
+	processes := "system.processes"
+	if cfg.Cluster != "" {
+		processes = "clusterAllReplicas('" + cfg.Cluster + "', system.processes)"
+	}
+	past := "toUnixTimestamp64Milli(now64(3)) - " + since
+	query := "SELECT " + past + ", (SELECT count() FROM " + processes + " WHERE query_kind = 'Insert' AND elapsed * 1000 > " + past + ")"
+	for {
+		var past int64
+		var inserts uint64
+		if err := conn.QueryRow(ctx, query).Scan(&past, &inserts); err != nil {
+			return fmt.Errorf("wait for inserts: %w", err)
+		}
+		if past > 0 && inserts == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for inserts: %w", context.Cause(ctx))
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	for _, m := range pending {
-		for i, s := range m.Statements {
-			if err := conn.Exec(ctx, s); err != nil {
-				return applied, fmt.Errorf("run statement %d of clickhouse migration %s: %w", i+1, m.Name, err)
-			}
-		}
-		err := conn.Exec(ctx, "INSERT INTO "+database+".SchemaMigration (version, name, checksum) VALUES (?, ?, ?)", m.Version, m.Name, m.Checksum)
-		if err != nil {
-			return applied, fmt.Errorf("record clickhouse migration %s: %w", m.Name, err)
-		}
-		applied = append(applied, m.Name)
-	}
-	return applied, nil
 }
 
 // PendingClickHouse returns the migrations that [MigrateClickHouse] would run on the server at url, without running
@@ -185,7 +160,7 @@ func pendingClickHouse(ctx context.Context, conn driver.Conn, cfg ClickHouseConf
 	if err != nil {
 		return nil, err
 	}
-	applied, err := appliedClickHouse(ctx, conn, cmp.Or(cfg.Database, DefaultDatabase))
+	applied, err := appliedClickHouse(ctx, conn, cfg.database())
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,112 @@
+package schema
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+// Retention is how many days a table keeps its rows, by its name, counted from the time of the event. Whole partitions
+// are dropped, so rows live up to one partition longer: a day, or a month for SecurityEvents, AgentMetricsHourly and
+// UserAgentUsage, or a year for AgentMetricsDaily. A table that is not named keeps what it has, and a new one takes its
+// default.
+type Retention map[string]int
+
+// defaultRetention has every table that forgets.
+var defaultRetention = Retention{
+	"AgentExecution":     400,
+	"Span":               30,
+	"AgentLog":           90,
+	"RequestLog":         90,
+	"SystemErrors":       180,
+	"SystemMetrics":      90,
+	"SecurityEvents":     1095,
+	"AgentMetricsHourly": 400,
+	"AgentMetricsDaily":  1825,
+	"UserAgentUsage":     1825,
+}
+
+// maxRetention is a hundred years; toIntervalDay of much more leaves the range of times.
+const maxRetention = 36500
+
+// stateTables are the tables below views that users know, by the name of the view.
+var stateTables = map[string]string{"UserAgentUsage": "UserAgentUsageDaily"}
+
+// ParseRetention reads "AgentLog=30,Span=14". The error names the tables that have a retention.
+func ParseRetention(text string) (Retention, error) {
+	r := Retention{}
+	for item := range strings.SplitSeq(text, ",") {
+		if strings.TrimSpace(item) == "" {
+			continue
+		}
+		name, days, ok := strings.Cut(item, "=")
+		name = strings.TrimSpace(name)
+		n, err := strconv.Atoi(strings.TrimSpace(days))
+		switch {
+		case !ok || err != nil:
+			return nil, fmt.Errorf("read retention %q: write a table and days, such as AgentLog=30", item)
+		case r[name] != 0 && r[name] != n:
+			return nil, fmt.Errorf("read retention: %s is named twice", name)
+		}
+		r[name] = n
+	}
+	return r, r.validate()
+}
+
+func (r Retention) validate() error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(r)) {
+		if defaultRetention[name] == 0 {
+			tables := strings.Join(slices.Sorted(maps.Keys(defaultRetention)), ", ")
+			errs = append(errs, fmt.Errorf("retention of %q: there is no such table; those with a retention are %s", name, tables))
+		} else if r[name] < 1 || r[name] > maxRetention {
+			errs = append(errs, fmt.Errorf("retention of %s: %d days is outside 1 to %d", name, r[name], maxRetention))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+var upper = regexp.MustCompile(`([a-z])([A-Z])`)
+
+// placeholders gives ${RETENTION_AGENT_LOG_DAYS} and the like their values.
+func (r Retention) placeholders(values map[string]string) {
+	for name, days := range defaultRetention {
+		key := strings.ToUpper(upper.ReplaceAllString(name, "${1}_${2}"))
+		values["${RETENTION_"+key+"_DAYS}"] = strconv.Itoa(cmp.Or(r[name], days))
+	}
+}
+
+var ttlClause = regexp.MustCompile(`\bTTL (.+?) \+ toIntervalDay\((\d+)\)`)
+
+// retentionStatements gives what has to run so that every table named in cfg keeps its rows as long as it says. The
+// tables must exist. Rows are not rewritten: parts learn of the new time when they merge, and all of them, merged or
+// not, are dropped by the old one at the latest when that is the shorter.
+func retentionStatements(ctx context.Context, conn driver.Conn, cfg ClickHouseConfig) ([]string, error) {
+	var statements []string
+	for _, name := range slices.Sorted(maps.Keys(cfg.Retention)) {
+		table := cmp.Or(stateTables[name], name) + cfg.local()
+		var create string
+		row := conn.QueryRow(ctx, "SELECT create_table_query FROM system.tables WHERE database = ? AND name = ?", cfg.database(), table)
+		if err := row.Scan(&create); err != nil {
+			return nil, fmt.Errorf("read retention of %s: %w", table, err)
+		}
+		want := strconv.Itoa(cfg.Retention[name])
+		clause := ttlClause.FindStringSubmatch(create)
+		if clause == nil {
+			return nil, fmt.Errorf("read retention of %s: its TTL was changed by hand to something that is not a number of days; set it by hand, or leave %s out", table, name)
+		}
+		if clause[2] != want {
+			statements = append(statements, fmt.Sprintf("ALTER TABLE %s.%s %s MODIFY TTL %s + toIntervalDay(%s) SETTINGS materialize_ttl_after_modify = 0",
+				cfg.database(), table, cfg.onCluster(), clause[1], want))
+		}
+	}
+	return statements, nil
+}
