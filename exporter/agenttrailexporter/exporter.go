@@ -35,9 +35,10 @@ type agentExporter struct {
 
 // worker is what the mapping of one request needs. It is reused.
 type worker struct {
-	mapper *mapping.Mapper
-	traces record.Traces
-	logs   record.Logs
+	mapper  *mapping.Mapper
+	traces  record.Traces
+	logs    record.Logs
+	metrics record.Metrics
 }
 
 func newExporter(set exporter.Settings, cfg *Config, forget func()) *agentExporter {

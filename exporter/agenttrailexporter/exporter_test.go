@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/exporter/exportertest"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -55,7 +56,7 @@ func oneSpan() ptrace.Traces {
 	return td
 }
 
-func TestTracesAndLogsShareOneWriter(t *testing.T) {
+func TestAllSignalsShareOneWriter(t *testing.T) {
 	t.Parallel()
 	tel := componenttest.NewTelemetry()
 	var inserts atomic.Int32
@@ -67,24 +68,34 @@ func TestTracesAndLogsShareOneWriter(t *testing.T) {
 	require.NoError(t, err)
 	logs, err := f.CreateLogs(t.Context(), set, cfg)
 	require.NoError(t, err)
+	metrics, err := f.CreateMetrics(t.Context(), set, cfg)
+	require.NoError(t, err)
 	host := componenttest.NewNopHost()
+	require.NoError(t, metrics.Start(t.Context(), host))
 	require.NoError(t, traces.Start(t.Context(), host))
 	require.NoError(t, logs.Start(t.Context(), host))
 	require.NoError(t, traces.ConsumeTraces(t.Context(), oneSpan()))
 	ld := plog.NewLogs()
 	ld.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords().AppendEmpty().Body().SetStr("log")
 	require.NoError(t, logs.ConsumeLogs(t.Context(), ld))
-	require.Equal(t, int32(2), inserts.Load())
-	metadatatest.AssertEqualAgenttrailExporterRequests(t, tel, []metricdata.DataPoint[int64]{{Value: 2}}, metricdatatest.IgnoreTimestamp(), metricdatatest.IgnoreExemplars())
+	md := pmetric.NewMetrics()
+	points := md.ResourceMetrics().AppendEmpty().ScopeMetrics().AppendEmpty().Metrics().AppendEmpty().SetEmptyGauge().DataPoints()
+	points.AppendEmpty().SetIntValue(1)
+	points.AppendEmpty().SetDoubleValue(2)
+	require.NoError(t, metrics.ConsumeMetrics(t.Context(), md))
+	require.Equal(t, int32(3), inserts.Load())
+	metadatatest.AssertEqualAgenttrailExporterRequests(t, tel, []metricdata.DataPoint[int64]{{Value: 3}}, metricdatatest.IgnoreTimestamp(), metricdatatest.IgnoreExemplars())
 	metadatatest.AssertEqualAgenttrailExporterStoredRows(t, tel, []metricdata.DataPoint[int64]{
 		{Value: 1, Attributes: attribute.NewSet(attribute.String("table", "Span"))},
 		{Value: 1, Attributes: attribute.NewSet(attribute.String("table", "AgentLog"))},
+		{Value: 2, Attributes: attribute.NewSet(attribute.String("table", "SystemMetrics"))},
 	}, metricdatatest.IgnoreTimestamp(), metricdatatest.IgnoreExemplars())
 	adjusted, err := tel.GetMetric("otelcol_agenttrail_exporter_adjusted_values")
 	require.NoError(t, err)
 	require.Contains(t, reasons(adjusted), "invalid_utf8")
 
 	require.NoError(t, traces.Shutdown(t.Context()))
+	require.NoError(t, metrics.Shutdown(t.Context()))
 	require.NoError(t, logs.ConsumeLogs(t.Context(), ld), "the other signal goes on")
 	require.NoError(t, logs.Shutdown(t.Context()))
 	require.NoError(t, logs.Shutdown(t.Context()))

@@ -20,10 +20,11 @@ func NewFactory() exporter.Factory {
 		createDefaultConfig,
 		exporter.WithTraces(f.createTraces, metadata.TracesStability),
 		exporter.WithLogs(f.createLogs, metadata.LogsStability),
+		exporter.WithMetrics(f.createMetrics, metadata.MetricsStability),
 	)
 }
 
-// factory makes one exporter per configuration, so that traces and logs are stored together and share one limit of
+// factory makes one exporter per configuration, so that all signals are stored together and share one limit of
 // memory.
 type factory struct {
 	mu        sync.Mutex
@@ -53,6 +54,11 @@ func (f *factory) createTraces(ctx context.Context, set exporter.Settings, confi
 func (f *factory) createLogs(ctx context.Context, set exporter.Settings, config component.Config) (exporter.Logs, error) {
 	use := &use{exporter: f.exporter(set, config.(*Config))}
 	return exporterhelper.NewLogs(ctx, set, config, use.exporter.pushLogs, use.options()...)
+}
+
+func (f *factory) createMetrics(ctx context.Context, set exporter.Settings, config component.Config) (exporter.Metrics, error) {
+	use := &use{exporter: f.exporter(set, config.(*Config))}
+	return exporterhelper.NewMetrics(ctx, set, config, use.exporter.pushMetrics, use.options()...)
 }
 
 // use is one signal's hold on an exporter, which runs from the first start to the last shutdown.
