@@ -51,6 +51,8 @@ type Settings struct {
 	ClickHouseURL string
 	// Database is the ClickHouse database with the tables.
 	Database string
+	// DataDir is the folder whose disk is reported, where it is not the current one.
+	DataDir string
 
 	// Version is the version of the program.
 	Version string

@@ -54,6 +54,7 @@ func (p *meterProvider) Shutdown(ctx context.Context) error {
 
 func createMeterProvider(ctx context.Context, set telemetry.MeterSettings, cfg *telemetryConfig, w *watch) (telemetry.MeterProvider, error) {
 	if cfg.Metrics.Level == configtelemetry.LevelNone {
+		w.setReader(nil)
 		return &meterProvider{MeterProvider: noop.NewMeterProvider()}, nil
 	}
 	opts := []sdkmetric.Option{sdkmetric.WithResource(sdkResource(set.Resource))}
@@ -70,7 +71,9 @@ func createMeterProvider(ctx context.Context, set telemetry.MeterSettings, cfg *
 		}
 		opts = append(opts, sdkmetric.WithReader(reader))
 	}
-	p.sdk = sdkmetric.NewMeterProvider(opts...)
+	reader := sdkmetric.NewManualReader()
+	p.sdk = sdkmetric.NewMeterProvider(append(opts, sdkmetric.WithReader(reader))...)
+	w.setReader(reader)
 	p.MeterProvider = p.sdk
 	return p, nil
 }

@@ -48,6 +48,9 @@ func namedOverrides(settings Settings) (uri, health string, err error) {
 	set("receivers::otlp::protocols::http::endpoint", settings.HTTPAddr)
 	set("exporters::agenttrail::endpoint", settings.ClickHouseURL)
 	set("exporters::agenttrail::database", settings.Database)
+	if settings.DataDir != "" {
+		overrides["receivers::agenttrail_host::paths"] = []any{strings.ReplaceAll(settings.DataDir, "$", "$$")}
+	}
 	if settings.HealthAddr != "" {
 		if health, err = fixedPort(settings.HealthAddr); err != nil {
 			return "", "", fmt.Errorf("read address of the health check: %w", err)

@@ -1,9 +1,12 @@
 package collector
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
@@ -20,8 +23,32 @@ type Addrs struct {
 type watch struct {
 	logger *slog.Logger // Takes the logs, if set.
 
-	mu sync.Mutex
-	at Addrs
+	mu     sync.Mutex
+	at     Addrs
+	reader *sdkmetric.ManualReader // Reads the collector's own metrics; nil if it has none.
+}
+
+func (w *watch) setReader(r *sdkmetric.ManualReader) {
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reader = r
+}
+
+// gather reads the collector's own metrics, for the receiver of them.
+func (w *watch) gather(ctx context.Context, to *metricdata.ResourceMetrics) error {
+	if w == nil {
+		return nil
+	}
+	w.mu.Lock()
+	r := w.reader
+	w.mu.Unlock()
+	if r == nil { // Telemetry is switched off.
+		return nil
+	}
+	return r.Collect(ctx, to)
 }
 
 func (w *watch) addrs() Addrs {

@@ -116,7 +116,7 @@ func up(ctx context.Context, cfg upConfig, out, logs io.Writer) (err error) {
 	}
 	col, err := collector.New(collector.Settings{
 		GRPCAddr: cfg.otlpGRPCAddr, HTTPAddr: cfg.otlpHTTPAddr, HealthAddr: cfg.healthAddr, MetricsAddr: cfg.metricsAddr,
-		ClickHouseURL: running.ClickHouse, Database: cfg.marketplace.Database, Version: version, Logger: logger,
+		ClickHouseURL: running.ClickHouse, Database: cfg.marketplace.Database, DataDir: cfg.dir, Version: version, Logger: logger,
 	})
 	if err != nil {
 		return err
