@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"os"
 	"reflect"
 	"runtime"
 	"slices"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/agenttrail/agenttrail/exporter/delivery"
 	"github.com/agenttrail/agenttrail/exporter/mapping"
+	"github.com/agenttrail/agenttrail/schema/prices"
 )
 
 // Config is what users set. README.md has it in the words of the configuration file.
@@ -47,6 +49,8 @@ type Config struct {
 	MaxWait time.Duration `mapstructure:"max_wait"`
 	// MaxAttributeBytes is the size to which attribute values are cut.
 	MaxAttributeBytes int `mapstructure:"max_attribute_bytes"`
+	// PricesFile is a list of model prices that replaces the shipped one, in the form of schema/prices/modelprices.json.
+	PricesFile string `mapstructure:"prices_file"`
 	// MaxBodyBytes is the size to which HTTP bodies and the text of log records are cut.
 	MaxBodyBytes int `mapstructure:"max_body_bytes"`
 	// Retry says how an INSERT that failed is repeated.
@@ -200,8 +204,25 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-func (c *Config) mapping() mapping.Config {
-	return mapping.Config{MaxAttributeBytes: c.MaxAttributeBytes, MaxBodyBytes: c.MaxBodyBytes}
+func (c *Config) mapping(list *prices.List) mapping.Config {
+	return mapping.Config{MaxAttributeBytes: c.MaxAttributeBytes, MaxBodyBytes: c.MaxBodyBytes, Prices: list}
+}
+
+// prices reads the prices of models: those of prices_file, else the ones that this release ships.
+func (c *Config) prices() (*prices.List, error) {
+	if c.PricesFile == "" {
+		return prices.Shipped()
+	}
+	f, err := os.Open(c.PricesFile)
+	if err != nil {
+		return nil, fmt.Errorf("open prices_file: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // It was only read.
+	list, err := prices.Load(f)
+	if err != nil {
+		return nil, fmt.Errorf("read prices_file %s: %w", c.PricesFile, err)
+	}
+	return list, nil
 }
 
 // settings is what the writer needs, without what depends on the host.

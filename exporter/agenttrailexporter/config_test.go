@@ -1,6 +1,7 @@
 package agenttrailexporter
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -37,10 +38,25 @@ func TestEverySettingIsRead(t *testing.T) {
 		MaxRequestBytes: 3_000_000, MaxWait: 2 * time.Second, RequestTimeout: 7 * time.Second, RetryInitial: 10 * time.Millisecond,
 		RetryMax: 3 * time.Second, RetryElapsed: 11 * time.Second, Mappers: cfg.settings().Mappers,
 	}, cfg.settings())
-	require.Equal(t, 1024, cfg.mapping().MaxAttributeBytes)
-	require.Equal(t, 2048, cfg.mapping().MaxBodyBytes)
+	require.Equal(t, 1024, cfg.mapping(nil).MaxAttributeBytes)
+	require.Equal(t, 2048, cfg.mapping(nil).MaxBodyBytes)
 	require.True(t, cfg.TLS.InsecureSkipVerify)
 	require.NotContains(t, cfg.Password.String(), "s3cret")
+}
+
+func TestPricesFile(t *testing.T) {
+	t.Parallel()
+	cfg, ok := createDefaultConfig().(*Config)
+	require.True(t, ok)
+	shipped, err := cfg.prices()
+	require.NoError(t, err)
+	require.NotEmpty(t, shipped.All())
+	cfg.PricesFile = filepath.Join(t.TempDir(), "prices.json")
+	_, err = cfg.prices()
+	require.ErrorContains(t, err, "open prices_file")
+	require.NoError(t, os.WriteFile(cfg.PricesFile, []byte(`{"version": ""}`), 0o600))
+	_, err = cfg.prices()
+	require.ErrorContains(t, err, "the list has no version")
 }
 
 func TestDefaultsAreValidAndThoseOfTheWriter(t *testing.T) {

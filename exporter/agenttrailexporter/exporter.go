@@ -15,6 +15,7 @@ import (
 	"github.com/agenttrail/agenttrail/exporter/delivery"
 	"github.com/agenttrail/agenttrail/exporter/mapping"
 	"github.com/agenttrail/agenttrail/exporter/record"
+	"github.com/agenttrail/agenttrail/schema/prices"
 )
 
 // agentExporter maps requests to rows and hands them to the writer.
@@ -24,6 +25,7 @@ type agentExporter struct {
 	logger    *zap.Logger
 	forget    func()
 	workers   sync.Pool // *worker
+	prices    *prices.List
 	telemetry *telemetry
 	writer    *delivery.Writer
 
@@ -43,7 +45,7 @@ type worker struct {
 
 func newExporter(set exporter.Settings, cfg *Config, forget func()) *agentExporter {
 	e := &agentExporter{cfg: cfg, set: set, logger: set.Logger, forget: forget}
-	e.workers.New = func() any { return &worker{mapper: mapping.New(cfg.mapping())} }
+	e.workers.New = func() any { return &worker{mapper: mapping.New(cfg.mapping(e.prices))} }
 	return e
 }
 
@@ -55,6 +57,11 @@ func (e *agentExporter) start(ctx context.Context, host component.Host) error {
 		e.users++
 		return nil
 	}
+	list, err := e.cfg.prices()
+	if err != nil {
+		return err
+	}
+	e.prices = list
 	client := e.cfg.ClientConfig
 	client.Compression = "" // Blocks are compressed in ClickHouse's frames, not by HTTP.
 	client.Timeout = 0      // The writer has one per attempt.

@@ -16,6 +16,7 @@ type executionBlock struct {
 	model, provider                                      lowCardinality
 	tokens                                               tokenColumns
 	cost                                                 nullable
+	priceVersion                                         lowCardinality
 	userAgent, ipAddress                                 text
 	serviceName, environment, dialect                    lowCardinality
 	attributes                                           attrMap
@@ -51,6 +52,7 @@ func (b *executionBlock) init() {
 	b.fields = append(b.fields, b.tokens.fields()...)
 	b.fields = append(b.fields,
 		col("cost", typeCost, &b.cost),
+		col("priceVersion", typeLowCardinality, &b.priceVersion),
 		col("userAgent", typeString, &b.userAgent),
 		col("ipAddress", typeString, &b.ipAddress),
 		col("serviceName", typeLowCardinality, &b.serviceName),
@@ -87,6 +89,7 @@ func (b *executionBlock) Append(e *row.Execution) {
 	b.provider.add(e.Provider)
 	b.tokens.add(&e.Tokens)
 	b.cost.addInt64(e.Cost.NanoUSD, e.Cost.Known)
+	b.priceVersion.add(e.PriceVersion)
 	b.userAgent.add(e.UserAgent)
 	b.ipAddress.add(e.IPAddress)
 	b.serviceName.add(e.ServiceName)

@@ -17,6 +17,7 @@ type spanBlock struct {
 	operation, model, provider, tool  lowCardinality
 	tokens                            tokenColumns
 	cost                              nullable
+	priceVersion                      lowCardinality
 	serviceName, environment          lowCardinality
 	scopeName, scopeVersion           lowCardinality
 	resourceAttributes, attributes    attrMap
@@ -57,6 +58,7 @@ func (b *spanBlock) init() {
 	b.fields = append(b.fields, b.tokens.fields()...)
 	b.fields = append(b.fields,
 		col("cost", typeCost, &b.cost),
+		col("priceVersion", typeLowCardinality, &b.priceVersion),
 		col("serviceName", typeLowCardinality, &b.serviceName),
 		col("environment", typeLowCardinality, &b.environment),
 		col("scopeName", typeLowCardinality, &b.scopeName),
@@ -94,6 +96,7 @@ func (b *spanBlock) Append(s *row.Span) {
 	b.tool.add(s.Tool)
 	b.tokens.add(&s.Tokens)
 	b.cost.addInt64(s.Cost.NanoUSD, s.Cost.Known)
+	b.priceVersion.add(s.PriceVersion)
 	b.serviceName.add(s.ServiceName)
 	b.environment.add(s.Environment)
 	b.scopeName.add(s.ScopeName)

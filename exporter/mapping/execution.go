@@ -50,11 +50,9 @@ func (m *Mapper) emitExecution(t *record.Traces, i int, sink row.Sink) {
 	default:
 		e.Tokens = r.steps.tokens
 	}
-	if !e.Cost.Known {
-		e.Cost = r.otherCost
-	}
 	fill(&e.Model, r.childModel)
 	fill(&e.Provider, r.childProv)
+	m.priceRun(r, e)
 	m.setTimes(e, s, n, r)
 	m.stats.Executions++
 	sink.Execution(e)
@@ -138,6 +136,7 @@ func (m *Mapper) emitSpan(t *record.Traces, i int, sink row.Sink) {
 		Tool:               n.tool,
 		Tokens:             n.use.tokens,
 		Cost:               n.use.cost,
+		PriceVersion:       n.priceVersion,
 		ServiceName:        res.service,
 		Environment:        n.environment,
 		ScopeName:          m.name(scope.Name),

@@ -5,6 +5,7 @@ import (
 
 	"github.com/agenttrail/agenttrail/exporter/record"
 	"github.com/agenttrail/agenttrail/exporter/row"
+	"github.com/agenttrail/agenttrail/schema/prices"
 )
 
 // Config bounds what one value may take. The zero value means the defaults.
@@ -13,6 +14,8 @@ type Config struct {
 	MaxAttributeBytes int
 	// MaxBodyBytes is the size to which HTTP bodies and the text of log records are cut, 256 KiB by default.
 	MaxBodyBytes int
+	// Prices gives model calls a cost whose emitters give none; nil leaves them without.
+	Prices *prices.List
 }
 
 // The defaults of [Config].
@@ -51,6 +54,7 @@ type Mapper struct {
 	place     []int32   // scratch of repair
 	idScratch []byte    // what an id or fingerprint is computed from
 
+	prices   priceCache
 	arena    record.Arena
 	exec     row.Execution
 	span     row.Span
@@ -80,7 +84,7 @@ func New(cfg Config) *Mapper {
 	// Below this a cut value would be little more than its marker.
 	cfg.MaxAttributeBytes = max(cfg.MaxAttributeBytes, 64)
 	cfg.MaxBodyBytes = max(cfg.MaxBodyBytes, 64)
-	return &Mapper{cfg: cfg}
+	return &Mapper{cfg: cfg, prices: priceCache{list: cfg.Prices}}
 }
 
 func (m *Mapper) begin(received time.Time, resources []record.Resource, scopes []record.Scope) {

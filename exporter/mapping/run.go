@@ -122,6 +122,7 @@ func (m *Mapper) spanText(s *record.Span) string {
 func (m *Mapper) sumUp(t *record.Traces) {
 	for _, i := range m.order {
 		m.inherit(t, int(i))
+		m.priceSpan(t.Spans[i].Start, &m.nodes[i])
 		m.addUsage(t, int(i))
 	}
 	for _, i := range slices.Backward(m.order) {

@@ -51,7 +51,7 @@ func (r *rows) Execution(e *row.Execution) {
 		"startedAt": stamp(e.StartedAt), "duration": e.Duration, "responseTime": e.ResponseTime,
 		"processingTime": e.ProcessingTime, "queueTime": e.QueueTime, "errorCode": e.ErrorCode,
 		"errorMessage": e.ErrorMessage, "httpStatus": e.HTTPStatus, "creditsConsumed": int64(e.CreditsConsumed),
-		"model": e.Model, "provider": e.Provider, "tokens": tokens(e.Tokens), "cost": cost(e.Cost),
+		"model": e.Model, "provider": e.Provider, "tokens": tokens(e.Tokens), "cost": cost(e.Cost), "priceVersion": e.PriceVersion,
 		"userAgent": e.UserAgent, "ipAddress": e.IPAddress, "serviceName": e.ServiceName,
 		"environment": e.Environment, "dialect": e.Dialect, "attributes": attrMap(e.Attributes),
 	}))
@@ -71,7 +71,7 @@ func (r *rows) Span(s *row.Span) {
 		"kind": int(s.Kind), "startedAt": stamp(s.StartedAt), "duration": s.Duration, "status": int(s.Status),
 		"statusMessage": s.StatusMessage, "agentId": s.AgentID, "executionId": s.ExecutionID, "userId": s.UserID,
 		"sessionId": s.SessionID, "operation": s.Operation, "model": s.Model, "provider": s.Provider, "tool": s.Tool,
-		"tokens": tokens(s.Tokens), "cost": cost(s.Cost), "serviceName": s.ServiceName, "environment": s.Environment,
+		"tokens": tokens(s.Tokens), "cost": cost(s.Cost), "priceVersion": s.PriceVersion, "serviceName": s.ServiceName, "environment": s.Environment,
 		"scopeName": s.ScopeName, "scopeVersion": s.ScopeVersion, "resourceAttributes": attrMap(s.ResourceAttributes),
 		"attributes": attrMap(s.Attributes), "events": events, "links": links,
 	}))

@@ -64,6 +64,8 @@ type node struct {
 	tokensAbove bool // an inference above it, within the run, tells its tokens
 	stepAbove   bool // so does a step
 	costAbove   bool // so does anything about its cost
+
+	priceVersion string // of the list of prices that gave the cost
 }
 
 // run is one run of an agent.
@@ -77,28 +79,30 @@ type run struct {
 	parentID string
 	identity
 	outcome
-	use        usage
-	inferences usage    // sum over the inferences of the run
-	steps      usage    // the same over steps, for emitters whose inferences tell nothing
-	otherCost  row.Cost // over everything in the run that tells a cost
-	calls      int      // inferences
-	callOutput float64  // time from the start of the run to the first output of its inference
-	callKnown  bool
-	model      string
-	provider   string
-	childModel string
-	childProv  string
-	childStart uint64
-	credits    row.Credits
-	first      float64 // to the first output
-	firstKnown bool
-	queue      float64
-	queueInner bool
-	queueKnown bool
-	response   float64
-	respKnown  bool
-	processing float64
-	procKnown  bool
+	use          usage
+	inferences   usage    // sum over the inferences of the run
+	steps        usage    // the same over steps, for emitters whose inferences tell nothing
+	otherCost    row.Cost // over everything in the run that tells a cost, or has a price
+	unpriced     bool     // a model call in the run has neither
+	priceVersion string   // of the list of prices, when it gave a part of otherCost
+	calls        int      // inferences
+	callOutput   float64  // time from the start of the run to the first output of its inference
+	callKnown    bool
+	model        string
+	provider     string
+	childModel   string
+	childProv    string
+	childStart   uint64
+	credits      row.Credits
+	first        float64 // to the first output
+	firstKnown   bool
+	queue        float64
+	queueInner   bool
+	queueKnown   bool
+	response     float64
+	respKnown    bool
+	processing   float64
+	procKnown    bool
 }
 
 // readSpans reads what each span says by itself.

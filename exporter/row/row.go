@@ -102,6 +102,7 @@ type Execution struct {
 	Provider          string
 	Tokens            Tokens
 	Cost              Cost
+	PriceVersion      string // Empty unless a list of prices gave the cost.
 	UserAgent         string
 	IPAddress         string
 	ServiceName       string
@@ -131,6 +132,7 @@ type Span struct {
 	Tool               string
 	Tokens             Tokens
 	Cost               Cost
+	PriceVersion       string // Empty unless a list of prices gave the cost.
 	ServiceName        string
 	Environment        string
 	ScopeName          string
