@@ -66,7 +66,14 @@ func localSettings(logs io.Writer) collector.Settings {
 	}
 }
 
+// setup runs a collector that receives only what the test sends.
 func setup(t *testing.T, overrides ...string) bundle {
+	t.Helper()
+	return setupWhole(t, append(overrides, "receivers::agenttrail_host::enabled=false", "receivers::agenttrail_self::enabled=false")...)
+}
+
+// setupWhole runs a collector that reports about itself and its machine too.
+func setupWhole(t *testing.T, overrides ...string) bundle {
 	t.Helper()
 	ch := enginetest.ClickHouse(t)
 	db := ch.Database(t)
@@ -260,7 +267,7 @@ func TestMalformedRequestsAreRefusedAndDisturbNobody(t *testing.T) {
 		"unknown content type": {"/v1/traces", "text/plain", "", good, 415},
 		"no content type":      {"/v1/traces", "", "", good, 415},
 		"no such path":         {"/v1/nothing", contentProto, "", good, 404},
-		"no metrics here":      {"/v1/metrics", contentProto, "", nil, 404},
+		"metrics not protobuf": {"/v1/metrics", contentProto, "", []byte("this is not protobuf"), 400},
 		"empty":                {"/v1/traces", contentProto, "", nil, 200},
 	} {
 		resp, text := b.post(t, c.path, c.contentType, c.encoding, c.body)

@@ -58,7 +58,7 @@ func points(service string) pmetric.Metrics {
 
 func TestMetricsEndInRows(t *testing.T) {
 	t.Parallel()
-	b := setup(t, "receivers::agenttrail_host::enabled=false", "receivers::agenttrail_self::enabled=false")
+	b := setup(t)
 	conn, want := b.grpc(t), uint64(0)
 	for _, compressor := range []string{"", "gzip", "zstd"} {
 		var opts []grpc.CallOption
@@ -116,7 +116,7 @@ func TestSecurityEventsEndInRows(t *testing.T) {
 // rows in SystemMetrics.
 func TestItReportsAboutItselfAndItsMachine(t *testing.T) {
 	t.Parallel()
-	b := setup(t, "receivers::agenttrail_host::collection_interval=1s", "receivers::agenttrail_self::collection_interval=1s")
+	b := setupWhole(t, "receivers::agenttrail_host::collection_interval=1s", "receivers::agenttrail_self::collection_interval=1s")
 	require.Eventually(t, func() bool {
 		return b.count(t, `SELECT uniqExact(metric) FROM SystemMetrics WHERE component = 'agenttrail-host' AND metric IN
 			('system.cpu.utilization', 'system.memory.usage', 'system.filesystem.usage', 'system.cpu.load_average.1m', 'process.memory.usage')`) == 5 &&
@@ -132,7 +132,7 @@ func TestItReportsAboutItselfAndItsMachine(t *testing.T) {
 
 func TestOwnMetricsCanBeSwitchedOff(t *testing.T) {
 	t.Setenv("AGENTTRAIL_OWN_METRICS", "false")
-	b := setup(t, "receivers::agenttrail_host::collection_interval=1s", "receivers::agenttrail_self::collection_interval=1s")
+	b := setupWhole(t, "receivers::agenttrail_host::collection_interval=1s", "receivers::agenttrail_self::collection_interval=1s")
 	_, err := pmetricotlp.NewGRPCClient(b.grpc(t)).Export(t.Context(), pmetricotlp.NewExportRequestFromMetrics(points("one")))
 	require.NoError(t, err)
 	require.Equal(t, uint64(5), b.count(t, "SELECT count() FROM SystemMetrics"))
