@@ -68,7 +68,7 @@ func migrateClickHouse(ctx context.Context, url string, cfg ClickHouseConfig, la
 		}
 		applied = append(applied, m.Name)
 	}
-	if last < math.MaxUint32 {
+	if last < pricesSince {
 		return applied, nil
 	}
 	statements, err := retentionStatements(ctx, conn, cfg)
@@ -81,7 +81,11 @@ func migrateClickHouse(ctx context.Context, url string, cfg ClickHouseConfig, la
 		}
 		applied = append(applied, s)
 	}
-	return applied, nil
+	version, err := loadShippedPrices(ctx, conn, &cfg)
+	if version != "" {
+		applied = append(applied, "prices "+version)
+	}
+	return applied, err
 }
 
 // versionTable makes the table of applied migrations. On a cluster every server has it whole.
@@ -145,14 +149,21 @@ func settle(ctx context.Context, conn driver.Conn, cfg *ClickHouseConfig, view s
 }
 
 // PendingClickHouse returns the migrations that [MigrateClickHouse] would run on the server at url, without running
-// them.
+// them. Changes of retention are the last, without a version.
 func PendingClickHouse(ctx context.Context, url string, cfg ClickHouseConfig) (pending []Migration, err error) {
 	conn, err := openClickHouse(url)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	return pendingClickHouse(ctx, conn, cfg)
+	if pending, err = pendingClickHouse(ctx, conn, cfg); err != nil {
+		return nil, err
+	}
+	statements, err := retentionStatements(ctx, conn, cfg)
+	if len(statements) > 0 {
+		pending = append(pending, Migration{Name: "retention", Statements: statements})
+	}
+	return pending, err
 }
 
 func pendingClickHouse(ctx context.Context, conn driver.Conn, cfg ClickHouseConfig) ([]Migration, error) {

@@ -3,6 +3,7 @@ package schema
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
@@ -86,16 +87,20 @@ func (r Retention) placeholders(values map[string]string) {
 
 var ttlClause = regexp.MustCompile(`\bTTL (.+?) \+ toIntervalDay\((\d+)\)`)
 
-// retentionStatements gives what has to run so that every table named in cfg keeps its rows as long as it says. The
-// tables must exist. Rows are not rewritten: parts learn of the new time when they merge, and all of them, merged or
-// not, are dropped by the old one at the latest when that is the shorter.
+// retentionStatements gives what has to run so that every table named in cfg keeps its rows as long as it says. Those
+// that do not exist yet take theirs when they are made.
+//
+// Rows are not rewritten. When a part expires was noted as it was made, so the notes are made anew, in the background:
+// that reads the times alone, and the files of large parts are linked, not copied.
 func retentionStatements(ctx context.Context, conn driver.Conn, cfg ClickHouseConfig) ([]string, error) {
 	var statements []string
 	for _, name := range slices.Sorted(maps.Keys(cfg.Retention)) {
 		table := cmp.Or(stateTables[name], name) + cfg.local()
 		var create string
 		row := conn.QueryRow(ctx, "SELECT create_table_query FROM system.tables WHERE database = ? AND name = ?", cfg.database(), table)
-		if err := row.Scan(&create); err != nil {
+		if err := row.Scan(&create); errors.Is(err, sql.ErrNoRows) {
+			continue
+		} else if err != nil {
 			return nil, fmt.Errorf("read retention of %s: %w", table, err)
 		}
 		want := strconv.Itoa(cfg.Retention[name])
@@ -104,8 +109,11 @@ func retentionStatements(ctx context.Context, conn driver.Conn, cfg ClickHouseCo
 			return nil, fmt.Errorf("read retention of %s: its TTL was changed by hand to something that is not a number of days; set it by hand, or leave %s out", table, name)
 		}
 		if clause[2] != want {
-			statements = append(statements, fmt.Sprintf("ALTER TABLE %s.%s %s MODIFY TTL %s + toIntervalDay(%s) SETTINGS materialize_ttl_after_modify = 0",
-				cfg.database(), table, cfg.onCluster(), clause[1], want))
+			alter := fmt.Sprintf("ALTER TABLE %s.%s %s ", cfg.database(), table, cfg.onCluster())
+			statements = append(statements,
+				alter+"MODIFY SETTING materialize_ttl_recalculate_only = 1",
+				// One statement changes the rule and begins the notes, so that it cannot be cut short between the two.
+				alter+"MODIFY TTL "+clause[1]+" + toIntervalDay("+want+") SETTINGS materialize_ttl_after_modify = 1, mutations_sync = 0")
 		}
 	}
 	return statements, nil

@@ -64,6 +64,7 @@ func newRootCommand() *cobra.Command {
 		newDemoCommand(),
 		newCollectorCommand(),
 		newMigrateCommand(),
+		newRepriceCommand(),
 		newClickHouseCommand(),
 		newEnginesCommand(),
 	)

@@ -18,7 +18,8 @@ const (
 )
 
 func newMigrateCommand() *cobra.Command {
-	var url, database string
+	var m clickHouseMigration
+	var url string
 	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "migrate clickhouse|postgres",
@@ -26,10 +27,16 @@ func newMigrateCommand() *cobra.Command {
 		Long: `Bring the schema of a database up to date.
 
 Migrations only go forward, and running them again changes nothing. "agenttrail up" runs them by itself; in
-production they run before a new release starts.`,
+production they run before a new release starts.
+
+ClickHouse's tables keep their rows for some time each; --retention changes it, and no rows are rewritten for that.
+With --cluster the tables are made on every server of a cluster, replicated and sharded by trace; always give it then.
+Prices of models come with each release; --prices loads a list of your own, which then takes precedence.`,
 		Example: `  agenttrail migrate clickhouse --url http://default:secret@ch1:8123
   agenttrail migrate postgres --url postgres://agenttrail:secret@pg1:5432/agenttrail
-  agenttrail migrate clickhouse --dry-run`,
+  agenttrail migrate clickhouse --dry-run
+  agenttrail migrate clickhouse --url http://default:secret@ch1:8123 --retention AgentLog=30,Span=14
+  agenttrail migrate clickhouse --url http://default:secret@ch1:8123 --prices prices.json`,
 		ValidArgs: []string{"clickhouse", "postgres"},
 		Args: func(cmd *cobra.Command, args []string) error {
 			if err := cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs)(cmd, args); err != nil {
@@ -39,38 +46,66 @@ production they run before a new release starts.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if args[0] == "clickhouse" {
-				return migrateClickHouse(cmd, cmp.Or(url, os.Getenv(envClickHouseURL)), database, dryRun)
+				m.url = cmp.Or(url, os.Getenv(envClickHouseURL))
+				return m.run(cmd, dryRun)
+			}
+			for _, flag := range []string{"database", "retention", "cluster", "prices"} {
+				if cmd.Flags().Changed(flag) {
+					return usageError{fmt.Errorf("--%s is for clickhouse only", flag)}
+				}
 			}
 			return migratePostgres(cmd, cmp.Or(url, os.Getenv(envPostgresURL)), dryRun)
 		},
 	}
 	cmd.Flags().StringVar(&url, "url", "", "address of the server, http://user:password@host:port or postgres://…; default $"+envClickHouseURL+" or $"+envPostgresURL)
-	cmd.Flags().StringVar(&database, "database", schema.DefaultDatabase, "ClickHouse database that holds the tables")
+	cmd.Flags().StringVar(&m.database, "database", schema.DefaultDatabase, "ClickHouse database that holds the tables")
+	cmd.Flags().StringVar(&m.retention, "retention", "", "days for which ClickHouse tables keep their rows, such as AgentLog=30,Span=14; others stay as they are")
+	cmd.Flags().StringVar(&m.cluster, "cluster", "", "name of the ClickHouse cluster on which to make the tables, as in system.clusters")
+	cmd.Flags().StringVar(&m.prices, "prices", "", "file of model prices to load, in the format of the shipped one")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the statements that would run, and run none; without an address, all of ClickHouse's")
 	return cmd
 }
 
-func migrateClickHouse(cmd *cobra.Command, url, database string, dryRun bool) error {
-	cfg := schema.ClickHouseConfig{Database: database}
+// clickHouseMigration is what the flags say about ClickHouse.
+type clickHouseMigration struct{ url, database, retention, cluster, prices string }
+
+func (m *clickHouseMigration) run(cmd *cobra.Command, dryRun bool) error {
+	retention, err := schema.ParseRetention(m.retention)
+	if err != nil {
+		return usageError{err}
+	}
+	var list *schema.Prices
+	if m.prices != "" {
+		if list, err = readPrices(m.prices); err != nil {
+			return err // Before anything has changed.
+		}
+	}
+	cfg := schema.ClickHouseConfig{Database: m.database, Retention: retention, Cluster: m.cluster}
 	switch {
-	case dryRun && url == "":
+	case dryRun && m.url == "":
 		all, err := schema.ClickHouseMigrations(cfg)
 		if err != nil {
 			return err
 		}
 		printMigrations(cmd, all)
 		return nil
-	case url == "":
-		return usageError{errors.New("say where ClickHouse is: --url http://user:password@host:8123, or set " + envClickHouseURL)}
+	case m.url == "":
+		return usageError{errNoClickHouse}
 	case dryRun:
-		pending, err := schema.PendingClickHouse(cmd.Context(), url, cfg)
+		pending, err := schema.PendingClickHouse(cmd.Context(), m.url, cfg)
 		if err != nil {
 			return err
 		}
 		printMigrations(cmd, pending)
 		return nil
 	}
-	applied, err := schema.MigrateClickHouse(cmd.Context(), url, cfg)
+	applied, err := schema.MigrateClickHouse(cmd.Context(), m.url, cfg)
+	if err == nil && list != nil {
+		var loaded bool
+		if loaded, err = schema.LoadPrices(cmd.Context(), m.url, cfg, list); loaded {
+			applied = append(applied, "prices "+list.Version())
+		}
+	}
 	printApplied(cmd, applied)
 	return err
 }

@@ -12,6 +12,7 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.ModelPrice ${ON_CLUSTER}
 (
     version         LowCardinality(String)   COMMENT 'Version of the price table that the row is part of',
     provider        LowCardinality(String)   COMMENT 'Who sells at this price, as in gen_ai.provider.name',
+    providerNames   Array(LowCardinality(String)) COMMENT 'Other names of the provider, and resellers at the same price',
     model           LowCardinality(String)   COMMENT 'Name of the model, without prefix; with a date only where that date has a price of its own',
     effectiveFrom   DateTime('UTC')          COMMENT 'From when the price holds',
     effectiveTo     Nullable(DateTime('UTC')) COMMENT 'Until when the price holds, NULL when no end is known',
