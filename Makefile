@@ -24,6 +24,8 @@ up: engines ## Run everything on this machine until Ctrl-C, without the demo's t
 
 .PHONY: test
 test: engines ## Set up everything and run every test
+	@echo "what the mapping makes of each emitter's recordings:"
+	@$(GO) test ./exporter/mapping -run '^TestEmitterSummary$$' -count 1 -v | sed -E '/^(=== |--- PASS|PASS$$|ok )/d'
 	$(GO) test -timeout 20m ./...
 
 .PHONY: lint
