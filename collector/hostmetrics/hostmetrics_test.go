@@ -163,7 +163,7 @@ func TestTheConfiguration(t *testing.T) {
 
 func TestTheFamilyOfAProcess(t *testing.T) {
 	t.Parallel()
-	family, err := newProcesses(int32(os.Getpid())).family(t.Context()) //nolint:gosec // A pid.
+	family, err := newProcesses(int32(os.Getpid())).family(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, int32(os.Getpid()), family[0]) //nolint:gosec // A pid.
+	require.Equal(t, int32(os.Getpid()), family[0])
 }

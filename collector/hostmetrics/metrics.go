@@ -225,7 +225,7 @@ func (c *collector) network(ctx context.Context, b *builder) error {
 	}
 	var outer []net.IOCountersStat
 	for _, n := range all {
-		if !isInner(n.Name) {
+		if !isInner(n.Name) && n.BytesRecv+n.BytesSent > 0 {
 			outer = append(outer, n)
 		}
 	}

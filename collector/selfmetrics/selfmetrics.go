@@ -155,7 +155,7 @@ func put(to pcommon.Map, attrs attribute.Iterator) {
 		case attribute.FLOAT64:
 			to.PutDouble(string(kv.Key), kv.Value.AsFloat64())
 		default:
-			to.PutStr(string(kv.Key), kv.Value.Emit())
+			to.PutStr(string(kv.Key), kv.Value.String())
 		}
 	}
 }

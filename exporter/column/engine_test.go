@@ -229,6 +229,91 @@ func TestIdsAndNumbersOfTheOtherTables(t *testing.T) {
 	require.Equal(t, []any{uint16(503), "body", map[string]string{"a": "b"}}, []any{status, body, headers})
 }
 
+func TestMetricsOfEveryKind(t *testing.T) {
+	t.Parallel()
+	s := setup(t, "column_metrics")
+	set := column.NewSet()
+	at := time.Date(2026, 11, 3, 0, 0, 0, 7, time.UTC)
+	set.Metric(&row.Metric{ID: row.UUID(rowID), Timestamp: at.UnixNano(), Metric: "a", Kind: record.MetricGauge, Value: math.SmallestNonzeroFloat64})
+	set.Metric(&row.Metric{
+		Timestamp: at.UnixNano() + 1, StartedAt: at.UnixNano() - 1, Metric: "b", Kind: record.MetricExponentialHistogram, Temporality: record.TemporalityCumulative,
+		Monotonic: true, Value: -1.5, Unit: "s", Component: "svc", Count: math.MaxUint64, Sum: math.MaxFloat64,
+		Min: record.OptionalDouble{Value: -2, Known: true}, Max: record.OptionalDouble{Value: 0, Known: true},
+		Bounds: []float64{-1, 0, 1e300}, Counts: []uint64{0, 1, math.MaxUint64, 3}, QuantileValues: []float64{4},
+		Attributes: record.Attrs{{Key: "k", Value: record.Int(5)}}, ResourceAttributes: record.Attrs{{Key: "service.name", Value: record.String("svc")}},
+		ScopeName: "scope", Environment: "prod",
+	})
+	set.Metric(&row.Metric{Timestamp: at.UnixNano() + 2, Metric: "c", Kind: record.MetricSummary, Bounds: []float64{0.5}, Counts: []uint64{9}})
+	s.insert(t.Context(), t, set, column.TableSystemMetrics)
+	var rows []struct {
+		ID       string            `ch:"id"`
+		Started  time.Time         `ch:"startedAt"`
+		Metric   string            `ch:"metric"`
+		Kind     string            `ch:"kind"`
+		Tempo    string            `ch:"temporality"`
+		Monotone bool              `ch:"monotonic"`
+		Value    float64           `ch:"value"`
+		Count    uint64            `ch:"count"`
+		Sum      float64           `ch:"sum"`
+		Min      *float64          `ch:"min"`
+		Max      *float64          `ch:"max"`
+		Bounds   []float64         `ch:"bounds"`
+		Counts   []uint64          `ch:"counts"`
+		Values   []float64         `ch:"quantileValues"`
+		Attrs    map[string]string `ch:"attributes"`
+		Resource map[string]string `ch:"resourceAttributes"`
+		Texts    []string          `ch:"texts"`
+	}
+	require.NoError(t, s.conn.Select(t.Context(), &rows, `SELECT toString(id) AS id, startedAt, toString(metric) AS metric, toString(kind) AS kind,
+		toString(temporality) AS temporality, monotonic, value, count, sum, min, max, bounds, counts, quantileValues, attributes, resourceAttributes,
+		[toString(unit), toString(component), toString(scopeName), toString(environment)] AS texts FROM SystemMetrics ORDER BY timestamp`))
+	require.Len(t, rows, 3)
+	require.Equal(t, rowID.String(), rows[0].ID)
+	require.Equal(t, math.SmallestNonzeroFloat64, rows[0].Value) //nolint:testifylint // The very bits.
+	require.Equal(t, time.Unix(0, 0).UTC(), rows[0].Started.UTC())
+	require.Nil(t, rows[0].Min)
+	require.Empty(t, rows[0].Counts)
+	r := rows[1]
+	require.Equal(t, []any{"b", "exponential_histogram", "cumulative", true}, []any{r.Metric, r.Kind, r.Tempo, r.Monotone})
+	require.Equal(t, []any{-1.5, uint64(math.MaxUint64), math.MaxFloat64, -2.0, 0.0}, []any{r.Value, r.Count, r.Sum, *r.Min, *r.Max})
+	require.Equal(t, at.Add(-1), r.Started.UTC())
+	require.Equal(t, []float64{-1, 0, 1e300}, r.Bounds)
+	require.Equal(t, []uint64{0, 1, math.MaxUint64, 3}, r.Counts)
+	require.Equal(t, []float64{4}, r.Values)
+	require.Equal(t, map[string]string{"k": "5"}, r.Attrs)
+	require.Equal(t, map[string]string{"service.name": "svc"}, r.Resource)
+	require.Equal(t, []string{"s", "svc", "scope", "prod"}, r.Texts)
+	require.Equal(t, []any{"summary", []float64{0.5}, []uint64{9}}, []any{rows[2].Kind, rows[2].Bounds, rows[2].Counts})
+}
+
+func TestSecurityEventsAreStoredAsGiven(t *testing.T) {
+	t.Parallel()
+	s := setup(t, "column_security")
+	set := column.NewSet()
+	at := time.Date(2026, 11, 3, 0, 0, 0, 7, time.UTC)
+	set.SecurityEvent(&row.SecurityEvent{
+		ID: row.UUID(rowID), Timestamp: at.UnixNano(), Type: "auth.denied", Severity: row.SeverityCritical, Outcome: row.OutcomeDenied, Actor: "actor",
+		UserID: "user", IPAddress: "::1", UserAgent: "curl", Resource: "tool", Message: "no", Details: record.Attrs{{Key: "k", Value: record.Bool(true)}},
+		TraceID: traceID, SpanID: spanID, ExecutionID: "run", Component: "svc", Environment: "prod",
+	})
+	set.SecurityEvent(&row.SecurityEvent{Timestamp: at.UnixNano() + 1, Type: "other", Severity: 9, Outcome: -1})
+	s.insert(t.Context(), t, set, column.TableSecurityEvents)
+	var texts []string
+	var details map[string]string
+	var stored time.Time
+	const query = `SELECT [toString(id), toString(type), toString(severity), toString(outcome), actor, userId, ipAddress, userAgent, resource, message,
+		traceId, spanId, executionId, toString(component), toString(environment)], details, timestamp FROM SecurityEvents WHERE type = `
+	require.NoError(t, s.conn.QueryRow(t.Context(), query+"'auth.denied'").Scan(&texts, &details, &stored))
+	require.Equal(t, []string{
+		rowID.String(), "auth.denied", "critical", "denied", "actor", "user", "::1", "curl", "tool", "no",
+		"4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", "run", "svc", "prod",
+	}, texts)
+	require.Equal(t, map[string]string{"k": "true"}, details)
+	require.Equal(t, at, stored.UTC())
+	require.NoError(t, s.conn.QueryRow(t.Context(), query+"'other'").Scan(&texts, &details, &stored))
+	require.Equal(t, []string{"info", "unknown"}, texts[2:4], "numbers that the enum does not have")
+}
+
 func TestLargeBlocksWithManyDistinctValues(t *testing.T) {
 	t.Parallel()
 	s := setup(t, "column_large")

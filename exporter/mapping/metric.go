@@ -165,7 +165,7 @@ func (m *Mapper) quantiles(p *record.Point) (quantiles, values []float64) {
 	if bad == 0 {
 		return p.Bounds[:n], p.Values[:n]
 	}
-	m.stats.Adjusted[ReasonNotFinite] += uint64(bad) //nolint:gosec // A count.
+	m.stats.Adjusted[ReasonNotFinite] += uint64(bad)
 	keep := func(of []float64) []float64 {
 		dst := m.arena.Floats()
 		for i := range n {

@@ -63,7 +63,7 @@ func TestMetricFacts(t *testing.T) {
 	}, got.Stats)
 }
 
-func exponential(scale int32, offset int32, counts ...uint64) *record.Point {
+func exponential(scale, offset int32, counts ...uint64) *record.Point {
 	return &record.Point{Scale: scale, Positive: record.Buckets{Offset: offset, Counts: counts}}
 }
 
