@@ -105,7 +105,7 @@ ${GLOBAL}LEFT JOIN
         id,
         groupArrayIf((y.spanId, y.parentSpanId, y.inputTokens, y.outputTokens, y.cost), y.operation = 'inference') AS calls,
         arrayMap(c -> tupleElement(c, 1), calls) AS callIds,
-        arrayFilter(c -> NOT has(callIds, tupleElement(c, 2)), calls) AS outerCalls,
+        arrayFilter(c -> tupleElement(c, 2) = '' OR NOT has(callIds, tupleElement(c, 2)), calls) AS outerCalls,
         arraySum(c -> tupleElement(c, 3), outerCalls) AS stepInputTokens,
         arraySum(c -> tupleElement(c, 4), outerCalls) AS stepOutputTokens,
         arrayFilter(c -> isNotNull(c), arrayMap(c -> tupleElement(c, 5), outerCalls)) AS costs,
@@ -136,7 +136,7 @@ ${GLOBAL}LEFT JOIN
 (
     SELECT id, uniqExact(errorId) AS errors FROM
     (
-        SELECT executionId AS id, id AS errorId FROM ${DATABASE}.SystemErrors WHERE executionId != ''
+        SELECT y.executionId AS id, y.id AS errorId FROM ${DATABASE}.SystemErrors AS y WHERE y.executionId != ''
         UNION ALL
         SELECT r.id, y.id FROM ${DATABASE}.SystemErrors AS y ${GLOBAL}INNER JOIN outermost AS r ON r.traceId = y.traceId WHERE y.executionId = ''
     )

@@ -1,0 +1,111 @@
+package schema_test
+
+import (
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/agenttrail/agenttrail/embedded/chserver"
+	"github.com/agenttrail/agenttrail/internal/enginetest"
+	"github.com/agenttrail/agenttrail/schema"
+)
+
+var executions = flag.Int("executions", 10_000_000, "runs that BenchmarkAgentMetricsQuery stores; with -short at most 200000")
+
+const (
+	benchAgents = 100
+	benchRuns   = 20 // How often a question is asked at least.
+)
+
+// benchQuestions are what a dashboard over 30 days and all agents asks, of AgentMetrics, and of the runs for comparison.
+// Percentiles and users of several periods come from the states: neither can be computed from those of the parts.
+var benchQuestions = []struct{ name, sql string }{
+	{"view/totals", `
+SELECT agentId, sum(totalExecutions) AS runs, sum(successfulExecutions) / runs AS success, sum(totalCreditsConsumed), sum(totalCost), sum(inputTokens), sum(outputTokens)
+FROM {db}.AgentMetrics WHERE period = 'day' AND periodStart >= {from} AND periodStart < {to} GROUP BY agentId ORDER BY runs DESC`},
+	{"view/daily_series", `
+SELECT agentId, periodStart, totalExecutions, successfulExecutions, p50Duration, p95Duration, p99Duration, uniqueUsers, totalCreditsConsumed, errorCounts
+FROM {db}.AgentMetrics WHERE period = 'day' AND periodStart >= {from} AND periodStart < {to} ORDER BY agentId, periodStart`},
+	{"view/hourly_series_one_agent", `
+SELECT periodStart, totalExecutions, successfulExecutions, p50Duration, p95Duration, p99Duration, uniqueUsers, totalCreditsConsumed
+FROM {db}.AgentMetrics WHERE period = 'hour' AND agentId = 'agent-7' AND periodStart >= {from} AND periodStart < {to} ORDER BY periodStart`},
+	{"view/hourly_totals", `
+SELECT agentId, sum(totalExecutions) AS runs, sum(successfulExecutions) / runs AS success, sum(totalCreditsConsumed)
+FROM {db}.AgentMetrics WHERE period = 'hour' AND periodStart >= {from} AND periodStart < {to} GROUP BY agentId ORDER BY runs DESC`},
+	{"states/totals_with_percentiles", `
+SELECT agentId, sum(s.totalExecutions) AS runs, sum(s.successfulExecutions) / runs AS success, sum(s.totalCreditsConsumed), uniqMerge(s.uniqueUsers),
+    quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(durationQuantiles)
+FROM {db}.AgentMetricsDaily AS s WHERE periodStart >= {from} AND periodStart < {to} GROUP BY agentId ORDER BY runs DESC`},
+	{"raw/totals_with_percentiles", `
+SELECT agentId, count() AS runs, countIf(status = 'success') / runs AS success, sum(creditsConsumed), uniqIf(userId, userId != ''),
+    quantilesDD(0.01, 0.5, 0.95, 0.99)(duration)
+FROM {db}.AgentExecution WHERE startedAt >= {from} AND startedAt < {to} GROUP BY agentId ORDER BY runs DESC`},
+	{"raw/hourly_series_one_agent", `
+SELECT toStartOfHour(startedAt) AS hour, count(), countIf(status = 'success'), quantilesDD(0.01, 0.5, 0.95, 0.99)(duration), uniqIf(userId, userId != ''), sum(creditsConsumed)
+FROM {db}.AgentExecution WHERE agentId = 'agent-7' AND startedAt >= {from} AND startedAt < {to} GROUP BY hour ORDER BY hour`},
+}
+
+// BenchmarkAgentMetricsQuery stores runs of 100 agents over 30 days in the order of time, a little mixed up, and asks what
+// a dashboard asks, at least 20 times each. It reports the median, the fastest and the slowest in ms, over HTTP.
+//
+//	go test ./schema -run '^$' -bench AgentMetricsQuery -benchtime 1x -timeout 30m
+func BenchmarkAgentMetricsQuery(b *testing.B) {
+	ch := enginetest.StartClickHouse(b, chserver.Config{})
+	db := "bench"
+	_, err := schema.MigrateClickHouse(b.Context(), ch.URL, schema.ClickHouseConfig{Database: db, Retention: longRetention})
+	require.NoError(b, err)
+	total := *executions
+	if testing.Short() {
+		total = min(total, 200_000)
+	}
+	block := max(total/500, 1)
+	began := time.Now()
+	for first := 0; first < total; first += block {
+		count := min(block, total-first)
+		// Runs are stored when they end, so their starts lie up to five minutes back.
+		start := fmt.Sprintf("greatest(0, (n + u(20)) / %d * 30 * 86400e9 - u(21) * 300e9)", total)
+		ch.Exec(b, generateRuns(db, benchAgents, first, count, start))
+	}
+	b.Logf("stored %d runs in %s", total, time.Since(began).Round(time.Second))
+	waitForMerges(b, ch, db)
+	b.Logf("table, parts, rows, bytes:\n%s", ch.Exec(b, "SELECT table, count(), sum(rows), sum(bytes_on_disk) FROM system.parts WHERE active AND database = '"+db+"' AND table IN ('AgentExecution', 'AgentMetricsHourly', 'AgentMetricsDaily') GROUP BY table ORDER BY table"))
+
+	fill := strings.NewReplacer("{db}", db, "{from}", "toDateTime('2025-12-16 00:00:00', 'UTC')", "{to}", "toDateTime('2026-01-15 00:00:00', 'UTC')")
+	for _, q := range benchQuestions {
+		b.Run(q.name, func(b *testing.B) {
+			sql := fill.Replace(q.sql)
+			require.NotEmpty(b, ch.Exec(b, sql), "the question has an answer")
+			var took []time.Duration
+			for b.Loop() {
+				took = took[:0]
+				for range benchRuns {
+					began := time.Now()
+					ch.Exec(b, sql, "use_query_cache", "0")
+					took = append(took, time.Since(began))
+				}
+			}
+			slices.Sort(took)
+			b.ReportMetric(took[len(took)/2].Seconds()*1000, "median-ms")
+			b.ReportMetric(took[0].Seconds()*1000, "min-ms")
+			b.ReportMetric(took[len(took)-1].Seconds()*1000, "max-ms")
+			b.ReportMetric(float64(total), "runs")
+			b.ReportMetric(0, "ns/op") // Twenty questions; says nothing.
+		})
+	}
+}
+
+// waitForMerges waits until the server has had nothing to merge for two seconds.
+func waitForMerges(b *testing.B, ch *enginetest.CH, db string) {
+	b.Helper()
+	idle := time.Now()
+	for deadline := time.Now().Add(5 * time.Minute); time.Since(idle) < 2*time.Second && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if strings.TrimSpace(ch.Exec(b, "SELECT count() FROM system.merges WHERE database = '"+db+"'")) != "0" {
+			idle = time.Now()
+		}
+	}
+}
