@@ -217,7 +217,7 @@ func (c *Config) prices() (*prices.List, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open prices_file: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // It was only read.
+	defer f.Close()
 	list, err := prices.Load(f)
 	if err != nil {
 		return nil, fmt.Errorf("read prices_file %s: %w", c.PricesFile, err)

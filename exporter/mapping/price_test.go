@@ -26,7 +26,7 @@ func pricedRun(t *testing.T, at time.Time, run map[string]any, calls ...map[stri
 	require.NoError(t, err)
 	td := ptrace.NewTraces()
 	spans := td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans()
-	add := func(n byte, parent byte, attrs map[string]any) {
+	add := func(n, parent byte, attrs map[string]any) {
 		s := spans.AppendEmpty()
 		s.SetTraceID(pcommon.TraceID{1})
 		s.SetSpanID(pcommon.SpanID{n})
