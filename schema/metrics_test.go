@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -114,8 +113,6 @@ func TestAgentMetricsEqualsRecomputation(t *testing.T) {
 	db := ch.Database(t)
 	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db, Retention: longRetention})
 	require.NoError(t, err)
-	began := time.Now()
-	lap := func(s string) { t.Log(s, time.Since(began)) }
 	one := func(sql string) string { return strings.TrimSpace(ch.Exec(t, sql)) }
 
 	const agents, total = 20, 100_000
@@ -134,20 +131,16 @@ func TestAgentMetricsEqualsRecomputation(t *testing.T) {
 			merge()
 		}
 	}
-	lap("days")
 	for range 2 { // Blocks of all days.
 		add(8000, startOnDay("h(22) % 30"))
 	}
 	merge()
-	lap("blocks")
 	for i := range 6 { // Older days again, from a session with another time zone, half an hour off.
 		add(1400, startOnDay(fmt.Sprint(5-i)), "session_timezone", "Asia/Kolkata")
 	}
-	lap("older")
 	for i := range 6 {
 		add(1, startOnDay(fmt.Sprint(i*5)))
 	}
-	lap("single")
 	add(total-stored, startOnDay("29 - h(22) % 4"))
 
 	require.Equal(t, fmt.Sprint(total), one("SELECT count() FROM "+db+".AgentExecution"))
@@ -164,13 +157,9 @@ func TestAgentMetricsEqualsRecomputation(t *testing.T) {
 		require.Empty(t, different("hour", 3600))
 		require.Empty(t, different("day", 86400))
 	}
-	lap("before equal")
 	equal(t)
-	lap("equal")
 	merge()
-	lap("before equal")
 	equal(t)
-	lap("equal")
 
 	// What the comparison with the same formula cannot tell.
 	for _, period := range []string{"hour", "day"} {
@@ -206,14 +195,10 @@ func TestAgentMetricsEqualsRecomputation(t *testing.T) {
 	retry("first")
 	retry("first")
 	require.Equal(t, fmt.Sprint(total+500), one("SELECT count() FROM "+db+".AgentExecution"))
-	lap("before equal")
 	equal(t)
-	lap("equal")
 	retry("second")
 	require.Equal(t, fmt.Sprint(total+1000), one("SELECT count() FROM "+db+".AgentExecution"))
-	lap("before equal")
 	equal(t)
-	lap("equal")
 
 	// The comparison notices one run that only one side has.
 	ch.Exec(t, "ALTER TABLE "+db+".AgentExecution DELETE WHERE id = 'run-99999' SETTINGS mutations_sync = 2")
