@@ -12,7 +12,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 .PHONY: help
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z-]*:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z-]*:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: engines ## Set up everything and run a simulated agent marketplace until Ctrl-C
@@ -27,6 +27,16 @@ test: engines ## Set up everything and run every test
 	@echo "what the mapping makes of each emitter's recordings:"
 	@$(GO) test ./exporter/mapping -run '^TestEmitterSummary$$' -count 1 -v | sed -E '/^(=== |--- PASS|PASS$$|ok )/d'
 	$(GO) test -timeout 20m ./...
+
+.PHONY: emitters
+emitters: ## Run the real emitters again, or EMITTERS="ai7 http", and compare with their recordings (needs node and npm)
+	@out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; \
+	OUT=$$out examples/emitters/record.sh $(EMITTERS); \
+	$(GO) run ./examples/emitters/compare $(if $(EMITTERS),,-all) exporter/mapping/testdata/recorded "$$out"
+
+.PHONY: emitters-record
+emitters-record: ## Record the real emitters anew, all or EMITTERS="ai7 http" (needs node and npm)
+	@examples/emitters/record.sh $(EMITTERS)
 
 .PHONY: lint
 lint: ## Check style and known mistakes
