@@ -126,9 +126,10 @@ func attribute(r *tableRow) string {
 	if r.path != nil {
 		s += ", " + quoted(strings.Join(r.path, ".")) + " in its JSON"
 	}
-	if r.scale == inSeconds {
+	switch r.scale {
+	case inSeconds:
 		s += ", s"
-	} else if r.scale == inMillis {
+	case inMillis:
 		s += ", ms"
 	}
 	return s
@@ -204,7 +205,7 @@ func (d *document) classTable() {
 		if r.value == "" {
 			value = "any"
 		}
-		said := operations[classOther]
+		var said string
 		switch r.class {
 		case classChain:
 			said = "workflow at the root of a trace, else step"

@@ -17,7 +17,7 @@ const recorded = "../../../exporter/mapping/testdata/recorded"
 
 // baseline is a recording with what the comparison has to look at.
 var baseline = map[string]string{
-	"a.expect.json": `{"runs": [{"outcome": "success", "durationMs": 5, "errorMessage": "no"}]}`,
+	"a.expect.json": `{"emitter": "lib", "version": "1.0", "runs": [{"outcome": "success", "durationMs": 5, "errorMessage": "no"}]}`,
 	"a.traces.json": `{"resourceSpans": [{"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "weather"}}]},
  "scopeSpans": [{"scope": {"name": "lib", "version": "1.0"}, "spans": [
   {"traceId": "t0", "spanId": "root", "name": "run", "startTimeUnixNano": "100", "status": {"code": 1},
@@ -64,7 +64,7 @@ func TestWhatDiffersFromRunToRunIsLeftOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			require.NoError(t, compare(&out, write(t), write(t, replace...), true), "%s", &out)
+			require.NoError(t, compare(&out, write(t), write(t, replace...)), "%s", &out)
 			require.Contains(t, out.String(), "4 same, 0 different")
 		})
 	}
@@ -84,7 +84,7 @@ func TestDifferencesAreFound(t *testing.T) {
 		"parent":          {`"parentSpanId": "gone", `, "", []string{"-   span late s1, parent elsewhere", "+   span late s1"}},
 		"exception":       {`"TypeError"}`, `"RangeError"}`, []string{`+           exception.type = "RangeError"`}},
 		"link":            {`[{"traceId": "t0", "spanId": "root"}]`, `[{"traceId": "t0", "spanId": "chat"}]`, []string{"link t2 s2", "link t2 s3"}},
-		"scope":           {`"version": "1.0"`, `"version": "1.1"`, []string{`version: "1.1"`}},
+		"scope":           {`"lib", "version": "1.0"}`, `"lib", "version": "1.1"}`, []string{`version: "1.1"`}},
 		"resource":        {`"weather"`, `"climate"`, []string{`resource {service.name = "climate"}`}},
 		"body":            {"hello", "bye", []string{"different  a.logs", `+ record "bye at <time>"`}},
 		"span of a log":   {`"spanId": "chat", "sev`, `"spanId": "tool", "sev`, []string{"-   in t2 s3", "+   in t2 s4"}},
@@ -96,7 +96,7 @@ func TestDifferencesAreFound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			require.ErrorIs(t, compare(&out, write(t), write(t, c.old, c.now), true), errDifferent)
+			require.ErrorIs(t, compare(&out, write(t), write(t, c.old, c.now)), errDifferent)
 			for _, l := range c.lines {
 				require.Contains(t, out.String(), l)
 			}
@@ -110,32 +110,35 @@ func TestLostRequests(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(got, "a.traces.2.json")))
 	require.NoError(t, os.Remove(filepath.Join(got, "a.logs.json")))
 	var out bytes.Buffer
-	require.ErrorIs(t, compare(&out, want, got, false), errDifferent)
+	require.ErrorIs(t, compare(&out, want, got), errDifferent)
 	require.Contains(t, out.String(), "-   span late")
 	require.Contains(t, out.String(), `- record "hello`)
-	require.Contains(t, out.String(), "2 same, 2 different")
+	require.Contains(t, out.String(), "2 same, 2 different;")
 }
 
 func TestNewAndGoneRecordings(t *testing.T) {
 	t.Parallel()
 	want, got := write(t), write(t)
-	require.NoError(t, os.WriteFile(filepath.Join(want, "b.expect.json"), []byte("{}"), 0o600))
-	require.NoError(t, compare(&bytes.Buffer{}, want, got, false), "only some were made again")
+	other := filepath.Join(want, "b.expect.json")
+	require.NoError(t, os.WriteFile(other, []byte(`{"emitter": "lib", "version": "0.9"}`), 0o600))
 	var out bytes.Buffer
-	require.ErrorIs(t, compare(&out, want, got, true), errDifferent)
+	require.NoError(t, compare(&out, want, got), "an old version, not run")
+	require.Contains(t, out.String(), "4 same, 0 different; 1 recordings of other emitters or versions left alone")
+	require.NoError(t, os.WriteFile(other, []byte(`{"emitter": "lib", "version": "1.0"}`), 0o600))
+	require.ErrorIs(t, compare(&out, want, got), errDifferent)
 	require.Contains(t, out.String(), "gone       b")
 	out.Reset()
-	require.ErrorIs(t, compare(&out, got, want, true), errDifferent)
+	require.ErrorIs(t, compare(&out, got, want), errDifferent)
 	require.Contains(t, out.String(), "new        b")
 }
 
 func TestNothingToCompare(t *testing.T) {
 	t.Parallel()
 	dir := write(t)
-	require.ErrorContains(t, compare(&bytes.Buffer{}, dir, t.TempDir(), false), "no recordings in")
-	require.ErrorContains(t, compare(&bytes.Buffer{}, dir, "no-such-folder", false), "open recordings")
-	broken := write(t, `{"runs"`, `{runs`)
-	require.ErrorContains(t, compare(&bytes.Buffer{}, dir, broken, false), "a.expect.json: invalid character")
+	require.ErrorContains(t, compare(&bytes.Buffer{}, dir, t.TempDir()), "no recordings in")
+	require.ErrorContains(t, compare(&bytes.Buffer{}, dir, "no-such-folder"), "open recordings")
+	broken := write(t, `{"emitter"`, `{emitter`)
+	require.ErrorContains(t, compare(&bytes.Buffer{}, dir, broken), "a.expect.json: invalid character")
 }
 
 // TestRealRecordingsWithOtherIDsInOtherOrder renames all ids of what emitters really sent and turns the spans around.
@@ -164,7 +167,7 @@ func TestRealRecordingsWithOtherIDsInOtherOrder(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, filepath.Base(f)), raw, 0o600))
 	}
 	var out bytes.Buffer
-	require.NoError(t, compare(&out, recorded, dir, true), "%s", &out)
+	require.NoError(t, compare(&out, recorded, dir), "%s", &out)
 }
 
 func turned(t *testing.T, raw []byte) []byte {

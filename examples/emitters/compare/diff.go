@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // diffLines returns the lines that only one side has, marked - and +, under the last line that both have.
 func diffLines(want, got []string) []string {
 	head := 0
@@ -47,9 +49,9 @@ func common(a, b []string) [][]int {
 	for i := range n {
 		n[i] = make([]int, len(b)+1)
 	}
-	for i := len(a) - 1; i >= 0; i-- {
-		for k := len(b) - 1; k >= 0; k-- {
-			if a[i] == b[k] {
+	for i, x := range slices.Backward(a) {
+		for k, y := range slices.Backward(b) {
+			if x == y {
 				n[i][k] = n[i+1][k+1] + 1
 			} else {
 				n[i][k] = max(n[i+1][k], n[i][k+1])
