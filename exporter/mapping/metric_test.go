@@ -85,9 +85,10 @@ func TestExponentialBucketsAtTheEdges(t *testing.T) {
 		"far below":            {exponential(3, math.MinInt32, 3), []float64{0}, []uint64{3, 0}},
 		"zero threshold above": {&record.Point{ZeroThreshold: 1, ZeroCount: 2, Positive: record.Buckets{Counts: ones(1)}}, []float64{-1, 1, 2}, []uint64{0, 2, 1, 0}},
 		// The zero bucket reaches into bucket 0, (1, 2]: what that has is above the threshold.
-		"zero threshold within": {&record.Point{ZeroThreshold: 1.5, ZeroCount: 2, Positive: record.Buckets{Counts: ones(1)}}, []float64{-1.5, 1.5, 2}, []uint64{0, 2, 1, 0}},
-		"no zero threshold":     {&record.Point{ZeroThreshold: math.NaN(), ZeroCount: 2, Negative: record.Buckets{Counts: ones(2)}}, []float64{-4, -2, -1, 0}, []uint64{0, 1, 1, 2, 0}},
-		"all negative far":      {&record.Point{Negative: record.Buckets{Offset: 5000, Counts: ones(2)}, ZeroCount: 1}, []float64{0}, []uint64{3, 0}},
+		"zero threshold within":           {&record.Point{ZeroThreshold: 1.5, ZeroCount: 2, Positive: record.Buckets{Counts: ones(1)}}, []float64{-1.5, 1.5, 2}, []uint64{0, 2, 1, 0}},
+		"zero threshold within, negative": {&record.Point{ZeroThreshold: 1.5, ZeroCount: 2, Negative: record.Buckets{Counts: ones(1)}}, []float64{-2, -1.5, 1.5}, []uint64{0, 1, 2, 0}},
+		"no zero threshold":               {&record.Point{ZeroThreshold: math.NaN(), ZeroCount: 2, Negative: record.Buckets{Counts: ones(2)}}, []float64{-4, -2, -1, 0}, []uint64{0, 1, 1, 2, 0}},
+		"all negative far":                {&record.Point{Negative: record.Buckets{Offset: 5000, Counts: ones(2)}, ZeroCount: 1}, []float64{0}, []uint64{3, 0}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -275,5 +276,75 @@ func TestNamesOfSecurityEvents(t *testing.T) {
 	} {
 		kind, outcome := securityOfName(name)
 		require.Equal(t, want, told{kind, outcome}, name)
+	}
+}
+
+// TestDenialsAreNotJustFailures: ECS knows no outcome denied, so what is denied says failure, or success of who denies.
+func TestDenialsAreNotJustFailures(t *testing.T) {
+	t.Parallel()
+	text := func(kv ...string) record.Attrs {
+		var attrs record.Attrs
+		for i := 0; i < len(kv); i += 2 {
+			attrs = append(attrs, record.Attr{Key: kv[i], Value: record.String(kv[i+1])})
+		}
+		return attrs
+	}
+	for _, c := range []struct {
+		name       string
+		attrs      record.Attrs
+		kind, want string
+	}{
+		{"auth.denied", text("event.outcome", "failure"), "auth.denied", "denied"},
+		{"auth.denied", text("event.outcome", "success"), "auth.denied", "success"},
+		{"", text("event.category", "authentication", "event.type", "denied", "event.outcome", "failure"), "auth.denied", "denied"},
+		{"", text("event.category", `["session","iam"]`, "event.type", `["user","denied"]`, "event.outcome", "success"), "iam.user", "denied"},
+		{"", text("event.category", "malware", "event.type", "allowed"), "malware.allowed", "success"},
+		{"auth.denied", text(KeySecurityOutcome, "failure"), "auth.denied", "failure"},
+	} {
+		in := record.Logs{Resources: make([]record.Resource, 1), Scopes: make([]record.Scope, 1)}
+		in.Records = []record.Log{{Time: 1, EventName: c.name, Attrs: c.attrs}}
+		got := &rows{}
+		New(Config{}).Logs(&in, receivedAt, got)
+		require.Len(t, got.Security, 1, "%+v", c)
+		require.Equal(t, []any{c.kind, c.want}, []any{got.Security[0]["type"], got.Security[0]["outcome"]}, "%+v", c)
+	}
+}
+
+// TestPointsThatDifferHaveOtherIDs changes one thing at a time. A point alone in its request has no ordinal.
+func TestPointsThatDifferHaveOtherIDs(t *testing.T) {
+	t.Parallel()
+	seen := map[any]int{}
+	for i, change := range []func(*record.Metrics, *record.Point){
+		func(*record.Metrics, *record.Point) {},
+		func(_ *record.Metrics, p *record.Point) { p.Start = 5 },
+		func(_ *record.Metrics, p *record.Point) { p.Time = 6 },
+		func(_ *record.Metrics, p *record.Point) { p.Attrs = record.Attrs{{Key: "a", Value: record.Int(1)}} },
+		func(_ *record.Metrics, p *record.Point) { p.Count = 9 },
+		func(_ *record.Metrics, p *record.Point) { p.Sum = record.OptionalDouble{Known: true} },
+		func(_ *record.Metrics, p *record.Point) { p.Min = record.OptionalDouble{Known: true} },
+		func(_ *record.Metrics, p *record.Point) { p.Max = record.OptionalDouble{Known: true} },
+		func(_ *record.Metrics, p *record.Point) { p.Scale = 1 },
+		func(_ *record.Metrics, p *record.Point) { p.ZeroCount = 1 },
+		func(_ *record.Metrics, p *record.Point) { p.ZeroThreshold = 1 },
+		func(_ *record.Metrics, p *record.Point) { p.Positive.Counts = []uint64{1, 3} },
+		func(_ *record.Metrics, p *record.Point) { p.Positive.Offset = 2 },
+		func(_ *record.Metrics, p *record.Point) { p.Negative.Counts = []uint64{1, 2} },
+		func(m *record.Metrics, _ *record.Point) { m.Metrics[0].Name = "other" },
+		func(m *record.Metrics, _ *record.Point) { m.Metrics[0].Unit = "s" },
+		func(m *record.Metrics, _ *record.Point) { m.Metrics[0].Temporality = record.TemporalityDelta },
+		func(m *record.Metrics, _ *record.Point) { m.Scopes[0].Name = "scope" },
+		func(m *record.Metrics, _ *record.Point) {
+			m.Resources[0].Attrs = record.Attrs{{Key: "service.name", Value: record.String("s")}}
+		},
+	} {
+		in := record.Metrics{Resources: make([]record.Resource, 1), Scopes: make([]record.Scope, 1)}
+		in.Metrics = []record.Metric{{Name: "m", Kind: record.MetricExponentialHistogram}}
+		in.Points = []record.Point{{Time: 1, Positive: record.Buckets{Counts: []uint64{1, 2}}}}
+		change(&in, &in.Points[0])
+		got := &rows{}
+		New(Config{}).Metrics(&in, receivedAt, got)
+		require.Len(t, got.Metrics, 1)
+		require.NotContains(t, seen, got.Metrics[0]["id"], "changes %d and %d", i, seen[got.Metrics[0]["id"]])
+		seen[got.Metrics[0]["id"]] = i
 	}
 }
