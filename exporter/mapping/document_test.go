@@ -168,6 +168,9 @@ func (d *document) ownAttributes() {
 	for _, name := range d.code.own {
 		key, ok := ownKeys[name]
 		require.True(d.t, ok, "%s is not in ownKeys", name)
+		if name != "KeyOriginalTime" {
+			d.use(DialectOwn, key)
+		}
 		meaning, ok := strings.CutPrefix(d.code.comments[name], name+" ")
 		require.True(d.t, ok, "the comment of %s does not start with its name", name)
 		rows = append(rows, []string{quoted(key), strings.TrimSuffix(strings.TrimPrefix(meaning, "is "), ".")})

@@ -31,8 +31,8 @@ a negative count, is skipped, kept there, and counted by the exporter.`)
 	d.securityEvents()
 	d.errorsAndMetrics()
 	d.say("## Dialects")
-	d.say("What each dialect uses, in the order of this document. Dialects that are told from others by scope or system follow the GenAI " +
-		"conventions: they use what otel_genai uses, too.")
+	d.say("What each dialect uses, in the order of this document. Dialects that are told from others by scope or system also use what " +
+		"otel_genai uses.")
 	d.dialects()
 	text := strings.TrimSpace(d.b.String()) + "\n"
 	d.b.Reset()
@@ -95,7 +95,7 @@ func (d *document) whatWasUsed() {
 	d.decision("cacheWriteTokens", cacheWriteTokens, "`cacheWriteTokens`:", DialectGenAI)
 	d.decision("reasoningTokens", reasoningTokens, "`reasoningTokens`:", DialectGenAI)
 	d.say("### Cost and credits")
-	d.decision("costs", costs, "`costUsd` in USD, exact to a billionth; of a run without one, the sum of what is inside it. Cost is never computed from tokens.", DialectGenAI)
+	d.decision("costs", costs, "`cost` in USD, exact to a billionth, as the emitter tells it; of a run without one, the sum of what is inside it:", DialectGenAI)
 	d.decision("credits", credits, "`creditsConsumed`, exact to a millionth:", DialectGenAI)
 }
 
@@ -114,7 +114,13 @@ The AI SDK ends an aborted stream without status, usage and finish reasons (` + 
 that run is failed with the code ` + "`aborted`" + `. Status ERROR of ` + dialectSet(statusThrows) + ` means that something was thrown.`)
 	d.markTable()
 	d.decision("errorTypes", errorTypes, "`errorCode` of what did not succeed, else the type of its last exception (`exception.type`), else the type that its message starts with, else the code of the mark, else its kind:", DialectGenAI)
-	d.decision("errorMessages", errorMessages, "`errorMessage` where there is neither an exception (`exception.message`) nor a status message:", DialectNone)
+	d.decision("errorMessages", errorMessages, "`errorMessage`, after the message of the exception (`exception.message`) and before the message of the status:", DialectNone)
+	d.say("Some messages say only where something went wrong, before a JSON object that says what. Its member is taken:")
+	var wraps [][]string
+	for _, w := range messageWraps {
+		wraps = append(wraps, []string{quoted(w.prefix), quoted(w.member), w.from})
+	}
+	d.table([]string{"the message starts with", "member", "source"}, wraps)
 	d.say("### Types that mean a timeout\n\nOf a type's name the last segment counts, without case, `_` and `-`: `asyncio.TimeoutError` is `timeouterror`.")
 	d.typeTable(timeoutTypes)
 	d.say("Messages that mean the same, whole or after a colon: " + quotedList(timeoutMessages) + "; or at the start: " + quotedList(timeoutPrefixes) + ".")
@@ -134,11 +140,11 @@ that run is failed with the code ` + "`aborted`" + `. Status ERROR of ` + dialec
 
 func (d *document) howLong() {
 	d.say("## How long it took")
-	d.say(`` + "`startedAt` and `duration`" + ` are the span's. A time of more than ` + fmt.Sprint(maxFuture) + ` after its receipt cannot be true: the time of receipt
+	d.say(`` + "`startedAt` and `duration`" + ` are the span's. A time of more than ` + fmt.Sprintf("%.0f h", maxFuture.Hours()) + ` after its receipt cannot be true: the time of receipt
 is stored, and the given one in ` + "`agenttrail.original_time_unix_nano`" + `. All durations are in ms.`)
 	d.decision("queueTimes", queueTimes, "`queueTime`, from the request for the run to its start:", DialectGenAI)
 	d.decision("innerQueueTimes", innerQueueTimes, "Then a time in a queue inside of the span, which is taken off `processingTime`:", DialectGenAI)
-	d.decision("requestTimes", requestTimes, fmt.Sprintf("Then the start of the span minus the moment at which a proxy took the request, up to %v, or at which the message that started it was sent (a PRODUCER span right above a CONSUMER):", maxQueue), DialectHTTP)
+	d.decision("requestTimes", requestTimes, fmt.Sprintf("Then the start of the span minus the moment at which a proxy took the request, up to %.0f h, or at which the message that started it was sent (a PRODUCER span right above a CONSUMER):", maxQueue.Hours()), DialectHTTP)
 	d.decision("responseTimes", responseTimes, "`responseTime`, from the request to the first output:", DialectGenAI)
 	d.decision("firstOutputs", firstOutputs, "Then `queueTime` plus the time from the start to the first output, of the run or of its only model call:", DialectGenAI)
 	d.decision("firstOutputTimes", firstOutputTimes, "Then the same from the moment of the first output, or of the event `"+firstOutputEvent+"` (ai_sdk_legacy). Without any, the first output is the end.", DialectGenAI)
