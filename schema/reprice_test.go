@@ -24,7 +24,7 @@ func loadPrices(t *testing.T, text string) *schema.Prices {
 	return list
 }
 
-func TestReprice(t *testing.T) {
+func TestReprice(t *testing.T) { //nolint:tparallel // Each part goes on from the last.
 	t.Parallel()
 	ch := enginetest.ClickHouse(t)
 	cfg := schema.ClickHouseConfig{Database: ch.Database(t)}

@@ -14,7 +14,7 @@ import (
 )
 
 // TestUpgrade starts from the first release's schema with rows in it.
-func TestUpgrade(t *testing.T) {
+func TestUpgrade(t *testing.T) { //nolint:tparallel // The part goes on from the rest.
 	t.Parallel()
 	ch := enginetest.ClickHouse(t)
 	cfg := ClickHouseConfig{Database: ch.Database(t)}

@@ -84,7 +84,7 @@ func parseTime(flag, text string) (time.Time, error) {
 }
 
 func readPrices(name string) (list *schema.Prices, err error) {
-	file, err := os.Open(name) //nolint:gosec // The operator names it.
+	file, err := os.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("open prices: %w", err)
 	}
