@@ -46,8 +46,10 @@ type Receiver struct {
 	logger  *zap.Logger
 	obs     *receiverhelper.ObsReport
 
-	stop    context.CancelFunc
-	running sync.WaitGroup
+	stop   sync.Once
+	quit   chan struct{} // Closed to collect no more.
+	ended  chan struct{} // Closed when nothing runs; nil before Start.
+	cancel context.CancelFunc
 
 	collectFailed, storeFailed bool // Said already.
 }
@@ -60,7 +62,7 @@ func New(set receiver.Settings, cfg Config, next consumer.Metrics, collect Colle
 	if err != nil {
 		return nil, fmt.Errorf("make metrics of receiver: %w", err)
 	}
-	return &Receiver{cfg: cfg, collect: collect, next: next, logger: set.Logger, obs: obs}, nil
+	return &Receiver{cfg: cfg, collect: collect, next: next, logger: set.Logger, obs: obs, quit: make(chan struct{})}, nil
 }
 
 // Start implements [component.Component].
@@ -68,17 +70,33 @@ func (r *Receiver) Start(ctx context.Context, _ component.Host) error {
 	if !r.cfg.Enabled {
 		return nil
 	}
-	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
-	r.running.Go(func() { r.run(ctx) })
+	ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	r.ended = make(chan struct{})
+	go func() {
+		defer close(r.ended)
+		r.run(ctx)
+	}()
 	return nil
 }
 
+// grace is how long a shutdown waits for what was collected last to be stored.
+const grace = 2 * time.Second
+
 // Shutdown implements [component.Component].
-func (r *Receiver) Shutdown(context.Context) error {
-	if r.stop != nil {
-		r.stop()
+func (r *Receiver) Shutdown(ctx context.Context) error {
+	r.stop.Do(func() { close(r.quit) })
+	if r.ended == nil {
+		return nil
 	}
-	r.running.Wait()
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-r.ended:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	r.cancel()
+	<-r.ended
 	return nil
 }
 
@@ -89,7 +107,7 @@ func (r *Receiver) run(ctx context.Context) {
 		r.once(ctx)
 		select {
 		case <-tick.C:
-		case <-ctx.Done():
+		case <-r.quit:
 			return
 		}
 	}

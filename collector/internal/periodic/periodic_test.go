@@ -91,18 +91,41 @@ func TestItSaysOnceThatNothingIsStored(t *testing.T) {
 	})
 }
 
-func TestShutdownDoesNotWaitForTheStore(t *testing.T) {
+func TestShutdownStoresWhatWasCollectedLast(t *testing.T) {
 	t.Parallel()
-	waits := make(chan struct{})
-	r, logs := newReceiver(t, Config{Enabled: true, CollectionInterval: time.Hour}, one, func(ctx context.Context, _ pmetric.Metrics) error {
-		close(waits)
-		<-ctx.Done()
-		return ctx.Err()
+	synctest.Test(t, func(t *testing.T) {
+		stored := false
+		r, logs := newReceiver(t, Config{Enabled: true, CollectionInterval: time.Hour}, one, func(ctx context.Context, _ pmetric.Metrics) error {
+			select {
+			case <-time.After(grace / 2):
+				stored = true
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		require.NoError(t, r.Start(t.Context(), componenttest.NewNopHost()))
+		synctest.Wait()
+		require.NoError(t, r.Shutdown(t.Context()))
+		require.True(t, stored)
+		require.Empty(t, logs.All())
 	})
-	require.NoError(t, r.Start(t.Context(), componenttest.NewNopHost()))
-	<-waits
-	require.NoError(t, r.Shutdown(t.Context()))
-	require.Empty(t, logs.All(), "a shutdown is no failure")
+}
+
+func TestShutdownDoesNotWaitForLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, logs := newReceiver(t, Config{Enabled: true, CollectionInterval: time.Hour}, one, func(ctx context.Context, _ pmetric.Metrics) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		require.NoError(t, r.Start(t.Context(), componenttest.NewNopHost()))
+		synctest.Wait()
+		began := time.Now()
+		require.NoError(t, r.Shutdown(t.Context()))
+		require.Equal(t, grace, time.Since(began))
+		require.Empty(t, logs.All(), "a shutdown is no failure")
+	})
 }
 
 func TestSwitchedOff(t *testing.T) {
