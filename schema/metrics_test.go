@@ -12,7 +12,7 @@ import (
 )
 
 // longRetention keeps rows of fixed dates for as long as the tests are run.
-var longRetention = schema.Retention{"AgentExecution": 20000, "AgentMetricsHourly": 20000, "AgentMetricsDaily": 20000, "UserAgentUsage": 20000}
+var longRetention = schema.Retention{"AgentExecution": 18250, "AgentMetricsHourly": 18250, "AgentMetricsDaily": 18250, "UserAgentUsage": 18250}
 
 // runsFrom is when generated runs begin. The 30 days after it cross the end of a month and of a year, which are the
 // partitions of the states.

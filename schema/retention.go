@@ -35,8 +35,9 @@ var defaultRetention = Retention{
 	"UserAgentUsage":     1825,
 }
 
-// maxRetention is a hundred years; toIntervalDay of much more leaves the range of times.
-const maxRetention = 36500
+// maxRetention is fifty years: the TTL is a DateTime, which ends in 2106 and starts anew after that, so that rows with a
+// longer retention would be dropped at once.
+const maxRetention = 18250
 
 // stateTables are the tables below views that users know, by the name of the view.
 var stateTables = map[string]string{"UserAgentUsage": "UserAgentUsageDaily"}

@@ -33,7 +33,7 @@ func TestParseRetention(t *testing.T) {
 	refuse("AgentLog", "such as AgentLog=30")
 	refuse("AgentLog=a month", "such as AgentLog=30")
 	refuse("AgentLog=30,AgentLog=31", "named twice")
-	refuse("AgentLog=0", "outside 1 to 36500")
+	refuse("AgentLog=0", "outside 1 to 18250")
 	refuse("AgentLog=-1", "outside")
 	refuse("AgentLogs=3", "those with a retention are AgentExecution, AgentLog")
 }
