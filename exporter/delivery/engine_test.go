@@ -156,6 +156,35 @@ func TestLateDataOfManyDaysIsOneBlock(t *testing.T) {
 	require.Equal(t, uint64(days), scan[uint64](t, conn, "SELECT count() FROM AgentExecution"))
 }
 
+func TestAnAcknowledgementMeansStoredOnTheShard(t *testing.T) {
+	t.Parallel()
+	ch := enginetest.StartClickHouse(t, chserver.Config{EngineArgs: []string{
+		"--tcp_port=9000", // The engine opens no port: by this one it only knows itself among the replicas.
+		"--remote_servers.here.shard.replica.host=127.0.0.1", "--remote_servers.here.shard.replica.port=9000",
+		"--remote_servers.away.shard.replica.host=127.0.0.1", "--remote_servers.away.shard.replica.port=1",
+	}})
+	db, conn := database(t, ch)
+	distribute := func(table, cluster string) {
+		require.NoError(t, conn.Exec(t.Context(), "RENAME TABLE "+table+" TO "+table+"Local"))
+		require.NoError(t, conn.Exec(t.Context(), "CREATE TABLE "+table+" AS "+table+"Local ENGINE = Distributed("+cluster+", "+db+", "+table+"Local)"))
+	}
+	distribute("AgentLog", "here")
+	distribute("SystemMetrics", "away")
+	w := newTestWriter(t, ch.URL, func(s *Settings) { s.Database, s.RetryElapsed = db, time.Second })
+
+	b, err := w.Begin(t.Context())
+	require.NoError(t, err)
+	b.Log(&row.Log{Message: "log", Timestamp: now()})
+	require.NoError(t, b.Commit(t.Context()))
+	require.Equal(t, uint64(1), scan[uint64](t, conn, "SELECT count() FROM AgentLogLocal"))
+
+	b, err = w.Begin(t.Context())
+	require.NoError(t, err)
+	b.Metric(&row.Metric{Metric: "metric", Timestamp: now()})
+	require.ErrorContains(t, b.Commit(t.Context()), "refused", "no shard has stored it")
+	require.Zero(t, scan[uint64](t, conn, "SELECT toUInt64(sum(data_files)) FROM system.distribution_queue"), "nor does a queue hold it")
+}
+
 func TestNothingAcknowledgedIsLostWhenTheServerIsKilled(t *testing.T) {
 	t.Parallel()
 	ch := enginetest.StartClickHouse(t, chserver.Config{})

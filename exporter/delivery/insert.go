@@ -48,6 +48,8 @@ func newInserter(s *Settings) (*inserter, error) {
 		"deduplicate_insert": "enable",
 		"insert_deduplicate": "1",
 		"deduplicate_blocks_in_dependent_materialized_views": "1",
+		// On a cluster tables are Distributed: an answer must mean that shards hold the rows, not that a queue does.
+		"distributed_foreground_insert": "1",
 		// Late data of many days is one block with many partitions, which is no mistake here.
 		"max_partitions_per_insert_block": "0",
 	} {

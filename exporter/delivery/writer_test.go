@@ -75,6 +75,7 @@ func TestARequestIsStoredInEveryTable(t *testing.T) {
 				require.Equal(t, "enable", c.query.Get("deduplicate_insert"))
 				require.Equal(t, "1", c.query.Get("insert_deduplicate"))
 				require.Equal(t, "1", c.query.Get("deduplicate_blocks_in_dependent_materialized_views"))
+				require.Equal(t, "1", c.query.Get("distributed_foreground_insert"))
 				require.Equal(t, "0", c.query.Get("max_partitions_per_insert_block"))
 				require.Equal(t, "2", c.query.Get("insert_quorum"))
 				require.True(t, strings.HasPrefix(c.query.Get("query"), "INSERT INTO `my\\`db`.`"+c.table+"` (`"))
