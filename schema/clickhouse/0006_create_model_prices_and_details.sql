@@ -1,12 +1,6 @@
 -- Why: prices of models, from which costs are computed; and one row per run with its request, its steps' tokens and how
 -- many calls, log records and errors it has.
--- Locks: none. The new columns change no data: old rows read as empty.
-
-ALTER TABLE ${DATABASE}.AgentExecution${LOCAL} ${ON_CLUSTER}
-    ADD COLUMN IF NOT EXISTS priceVersion LowCardinality(String) COMMENT 'Version of the price table that gave the cost, empty when the emitter gave it or nobody could' CODEC(ZSTD(1)) AFTER cost;
-
-ALTER TABLE ${DATABASE}.Span${LOCAL} ${ON_CLUSTER}
-    ADD COLUMN IF NOT EXISTS priceVersion LowCardinality(String) COMMENT 'Version of the price table that gave the cost, empty when the emitter gave it or nobody could' CODEC(ZSTD(1)) AFTER cost;
+-- Locks: none, everything is new.
 
 CREATE TABLE IF NOT EXISTS ${DATABASE}.ModelPrice ${ON_CLUSTER}
 (
