@@ -10,6 +10,9 @@ BIN     := bin/agenttrail
 DATA    ?= .data
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
+# Where Debian's package zookeeper puts the server.
+ZOOKEEPER := /usr/share/java/zookeeper.jar
+
 .PHONY: help
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z-]*:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +30,17 @@ test: engines ## Set up everything and run every test
 	@echo "what the mapping makes of each emitter's recordings:"
 	@$(GO) test ./exporter/mapping -run '^TestEmitterSummary$$' -count 1 -v | sed -E '/^(=== |--- PASS|PASS$$|ok )/d'
 	$(GO) test -timeout 20m ./...
+
+.PHONY: test-cluster
+test-cluster: engines ## Make the tables of a cluster beside a real ZooKeeper (as root on Debian it installs that)
+	@if [ ! -e $(ZOOKEEPER) ] || ! command -v java >/dev/null; then \
+		if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+			echo "this test needs Debian's ZooKeeper: on Debian, run \"apt-get install zookeeper\" as root" >&2; exit 1; \
+		fi; \
+		apt-get update -qq; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends zookeeper >/dev/null; \
+	fi
+	$(GO) test -tags zookeeper ./schema -run '^TestClusterBesideZooKeeper$$' -count 1 -v
 
 .PHONY: emitters
 emitters: ## Run the real emitters again, or EMITTERS="ai7 http", and compare with their recordings (needs node and npm)
