@@ -18,6 +18,7 @@
 // elsewhere, and nothing on one's own machine. Other names of a provider, and resellers at list price, are in the file.
 // An empty provider takes the price of the one provider that has the model.
 //
-// What the lists leave out: batch and priority tiers, higher prices of long prompts, regional surcharges, caches that
+// What the lists leave out: batch and priority tiers, higher prices of long prompts, prices that depend on the time of
+// day, regional surcharges, names such as "chat-latest" that stand for another model every few months, caches that
 // are paid by the hour, and tokens of sound and images where these cost more than text.
 package prices

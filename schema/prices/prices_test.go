@@ -46,6 +46,18 @@ func TestFind(t *testing.T) {
 	f("anthropic", "claude-sonnet-4-20250514", "2025-09-01", "3")
 	f("anthropic", "claude-sonnet-4-5-20250929", "2025-10-01", "3")
 	f("anthropic", "claude-3-5-haiku-latest", "2025-10-01", "0.8")
+	// Prices that changed, and changes that are announced.
+	f("openai", "gpt-5.6-luna", "2026-07-29", "1")
+	f("openai", "gpt-5.6-luna", "2026-07-30", "0.2")
+	f("openai", "gpt-5.6", "2026-10-01", "4")
+	f("google", "gemini-3.8-flash", "2026-12-31", "0.75")
+	f("google", "gemini-3.8-flash", "2027-01-01", "1.5")
+	f("anthropic", "claude-sonnet-5", "2026-12-01", "2")
+	// A version that follows another is no date of it.
+	f("anthropic", "claude-opus-5", "2026-10-01", "5")
+	f("anthropic", "claude-opus-5-5", "2026-10-01", "4")
+	f("openai", "gpt-6-sol-2026-09-22", "2026-10-01", "2")
+	f("xai", "grok-4.7", "2026-10-01", "2")
 	// Prefixes.
 	f("google", "models/gemini-2.0-flash-001", "2025-10-01", "0.1")
 	f("gcp.vertex_ai", "publishers/google/models/gemini-2.5-flash", "2025-10-01", "0.3")
@@ -55,11 +67,39 @@ func TestFind(t *testing.T) {
 	f("azure.ai.openai", "gpt-4.1", "2025-10-01", "2")
 	// Nothing is guessed.
 	f("openai", "gpt-4o-audio-preview", "2025-10-01", "")
-	f("openai", "gpt-5-pro", "2025-11-01", "")
+	f("openai", "gpt-5-audio", "2025-11-01", "")
+	f("openai", "gpt-6", "2026-10-01", "")
 	f("openai", "", "2025-10-01", "")
 	f("", "", "2025-10-01", "")
 	f("ollama", "gpt-4o", "2025-10-01", "")
 	f("anthropic", "gpt-4o", "2025-10-01", "")
+}
+
+// TestShippedIsPlausible finds slips: a digit too many, columns that were mixed up.
+func TestShippedIsPlausible(t *testing.T) {
+	t.Parallel()
+	l, err := prices.Shipped()
+	require.NoError(t, err)
+	asOf, err := time.Parse(time.DateOnly, l.Version())
+	require.NoError(t, err, "the version of the shipped list is its date")
+	for _, p := range l.All() {
+		name := p.Provider + " " + p.Model + " from " + p.EffectiveFrom.Format(time.DateOnly)
+		require.Positive(t, p.Input, name)
+		require.Positive(t, p.CacheRead, name)
+		require.LessOrEqual(t, p.CacheRead, p.Input, name)
+		require.GreaterOrEqual(t, p.CacheWrite, p.Input, name)
+		require.LessOrEqual(t, p.CacheWrite, 2*p.Input, name)
+		if strings.Contains(p.Model, "embedding") {
+			require.Zero(t, p.Output, name)
+		} else {
+			require.GreaterOrEqual(t, p.Output, p.Input, name)
+			require.LessOrEqual(t, p.Output, 10*p.Input, name)
+		}
+		require.LessOrEqual(t, p.Input, int64(30e9), name)
+		require.Regexp(t, `^https://[a-z.]+/`, p.Source, name)
+		require.NotContains(t, p.Model, "/", name)
+		require.True(t, p.EffectiveFrom.Before(asOf.AddDate(1, 0, 0)), name)
+	}
 }
 
 func TestCost(t *testing.T) {
