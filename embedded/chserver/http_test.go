@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -175,6 +176,34 @@ func TestSettingsAndParameters(t *testing.T) {
 	// Accepted without effect.
 	require.Equal(t, "1\n", post(t, ch, "SELECT 1", "quota_key", "k", "stacktrace", "1", "wait_end_of_query", "1", "buffer_size", "100",
 		"send_progress_in_http_headers", "1", "cancel_http_readonly_queries_on_client_close", "1").body)
+}
+
+func TestJoinsReadThroughIndexes(t *testing.T) {
+	t.Parallel()
+	ch := enginetest.ClickHouse(t)
+	db := ch.Database(t)
+	const rows = 200_000
+	ch.Exec(t, "CREATE TABLE "+db+".large (n UInt64, key String, INDEX k key TYPE bloom_filter(0.01) GRANULARITY 1) ENGINE = MergeTree ORDER BY n SETTINGS index_granularity = 1024")
+	ch.Exec(t, "INSERT INTO "+db+".large SELECT number, toString(number) FROM numbers("+strconv.Itoa(rows)+")")
+	ch.Exec(t, "CREATE TABLE "+db+".small (key String) ENGINE = MergeTree ORDER BY key")
+	ch.Exec(t, "INSERT INTO "+db+".small VALUES ('77777'), ('150000')")
+	read := func(params ...string) int {
+		a := post(t, ch, "SELECT sum(n) FROM "+db+".large AS l INNER JOIN "+db+".small AS s ON l.key = s.key", params...)
+		require.Equal(t, "227777\n", a.body)
+		var summary struct {
+			Rows string `json:"read_rows"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(a.header.Get("X-ClickHouse-Summary")), &summary))
+		n, err := strconv.Atoi(summary.Rows)
+		require.NoError(t, err)
+		return n
+	}
+	const setting = "enable_join_runtime_filters_index_analysis"
+	require.Less(t, read(), rows/4)
+	require.Less(t, read("session_id", db), rows/4)
+	require.GreaterOrEqual(t, read(setting, "0"), rows, "a client can turn it off")
+	require.GreaterOrEqual(t, read(setting, "0", "session_id", db), rows)
+	require.Less(t, read("session_id", db), rows/4)
 }
 
 func TestUsers(t *testing.T) {
