@@ -1,0 +1,37 @@
+// Package journal keeps rows on disk from the moment they are acknowledged until they are stored.
+//
+// A request is one or more records, appended together. [Journal.Append] returns when they are durable; requests that
+// come together share one write and one fdatasync. Records go to the open segment. [Journal.Rotate] closes it: nothing
+// is ever appended to it again, so its records can be sent as one block under a token that never changes
+// ([Segment.Token]). [Segment.Remove] forgets it once all of it is stored. What [Open] finds are closed segments of an
+// earlier run, to be sent again under the same tokens.
+//
+// A request carries a hash. A request whose hash is durable already is a duplicate and is not written again; hashes
+// outlive their segments for [Settings.Window].
+//
+// # Files
+//
+//	LOCK                one process at a time
+//	<number>.seg        a segment
+//	<number>.progress   what of a segment is stored already
+//	window-<number>.log hashes of removed segments
+//	reserve             room for the window when the disk is full
+//	deadletter/         blocks that were rejected
+//	damaged/            copies of files in which damage was found
+//
+// # Damage
+//
+// Every byte is covered by a CRC32C that also covers the run, the segment's number and the place in the file, so no
+// bytes are taken for a record but those that were written as that one. The header of a file is there twice. After a
+// group of records is durable a commit mark is written behind it (made durable with the next group), and a closed
+// segment ends with a close mark. What cannot be read is
+//
+//   - damage, if something valid follows it, or if it has its full length: the readable records are still delivered,
+//     the file is copied to damaged/ and the damage is reported with file and offset;
+//   - a torn tail, if the file ends in the middle of it, or if a part of it was never written (a stretch of zeros up to
+//     the end of a disk sector): what a crash leaves of a group that was not acknowledged.
+//
+// Only this cannot be told apart: a machine that lost power right after a group was made durable and before its commit
+// mark was, and damage in this very group that looks like a stretch that was never written. Then the damage counts as
+// a torn tail. If the process alone dies, the marks of all acknowledged groups are there and nothing is undecided.
+package journal
