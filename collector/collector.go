@@ -19,6 +19,8 @@ import (
 	"go.opentelemetry.io/collector/confmap/provider/fileprovider"
 	"go.opentelemetry.io/collector/confmap/provider/yamlprovider"
 	"go.opentelemetry.io/collector/otelcol"
+
+	"github.com/agenttrail/agenttrail/collector/durability"
 )
 
 // DefaultConfig is the configuration that is used when none is given, with comments.
@@ -71,6 +73,8 @@ type Collector struct {
 	ended chan struct{}      // Closed when the Run of Start has returned.
 	errs  chan error         // Its error, if nobody asked it to stop.
 	err   error              // Its error, valid once ended is closed.
+
+	warnings []string // Of the configuration that was read last.
 }
 
 // New reads no configuration yet; Run and Validate do.
@@ -80,7 +84,8 @@ func New(settings Settings) (*Collector, error) {
 		return nil, err
 	}
 	w := &watch{logger: settings.Logger, at: Addrs{Health: health}}
-	col, err := otelcol.NewCollector(otelcol.CollectorSettings{
+	c := &Collector{watch: w, ready: make(chan struct{}), ended: make(chan struct{}), errs: make(chan error, 1)}
+	c.col, err = otelcol.NewCollector(otelcol.CollectorSettings{
 		BuildInfo:               component.BuildInfo{Command: Name, Description: "AgentTrail collector", Version: settings.Version},
 		Factories:               func() (otelcol.Factories, error) { return components(w) },
 		DisableGracefulShutdown: true,
@@ -91,20 +96,37 @@ func New(settings Settings) (*Collector, error) {
 			URIs:              uris,
 			ProviderFactories: []confmap.ProviderFactory{fileprovider.NewFactory(), envprovider.NewFactory(), yamlprovider.NewFactory()},
 			DefaultScheme:     "env",
+			// Before the collector says that it does not know a component, people learn that they must not have it.
+			ConverterFactories: []confmap.ConverterFactory{durability.NewFactoryFunc(c.setWarnings)},
 		}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make collector: %w", err)
 	}
-	return &Collector{col: col, watch: w, ready: make(chan struct{}), ended: make(chan struct{}), errs: make(chan error, 1)}, nil
+	return c, nil
 }
 
-// Validate reads the configuration and returns what is wrong with it, without opening anything.
+// Validate reads the configuration and returns what is wrong with it, without opening anything. What is doubtful is in
+// Warnings then.
 func (c *Collector) Validate(ctx context.Context) error {
 	if err := c.col.DryRun(ctx); err != nil {
-		return fmt.Errorf("check configuration: %w", err)
+		return fmt.Errorf("check configuration: %w", advise(err))
 	}
 	return nil
+}
+
+// Warnings are what is doubtful about the configuration that was read last, a sentence each: with it, something that
+// was acknowledged may be lost. A collector that runs logs them too.
+func (c *Collector) Warnings() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.warnings
+}
+
+func (c *Collector) setWarnings(warnings []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.warnings = warnings
 }
 
 // Run starts the collector and runs it until ctx is done. Then it stops receiving, stores what it accepted, and
@@ -203,8 +225,11 @@ func (c *Collector) Ready() <-chan struct{} { return c.ready }
 // Addrs returns where the collector listens. It is complete once Ready is closed.
 func (c *Collector) Addrs() Addrs { return c.watch.addrs() }
 
-// advise adds what to do to errors that newcomers meet.
+// advise adds what to do to errors that newcomers meet, and leaves out how the collector came to a clear one.
 func advise(err error) error {
+	if lossy, ok := errors.AsType[*durability.Error](err); ok {
+		return lossy
+	}
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w: another program listens there: end it, or choose another address in the configuration", err)
 	}

@@ -117,7 +117,7 @@ func TestBuilderConfigHasTheVersionsOfThisModule(t *testing.T) {
 	var manifest map[string]any
 	require.NoError(t, yaml.Unmarshal(text, &manifest))
 	found := 0
-	for _, kind := range []string{"receivers", "processors", "exporters", "extensions", "providers", "telemetry"} {
+	for _, kind := range []string{"receivers", "processors", "exporters", "extensions", "providers", "converters", "telemetry"} {
 		list, _ := manifest[kind].([]any)
 		if one, ok := manifest[kind].(map[string]any); ok {
 			list = []any{one}

@@ -89,7 +89,11 @@ func newCollectorValidateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := c.Validate(cmd.Context()); err != nil {
+			err = c.Validate(cmd.Context())
+			for _, w := range c.Warnings() {
+				fmt.Fprintln(cmd.ErrOrStderr(), "warning: it may lose what was acknowledged:", w)
+			}
+			if err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "the configuration is valid")
