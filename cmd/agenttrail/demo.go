@@ -29,10 +29,10 @@ func newDemoCommand() *cobra.Command {
 		Long: `Send the traffic of a simulated agent marketplace to a running AgentTrail.
 
 Twenty agents and their users: requests, runs, model calls, tools, retries, timeouts, failures and logs, sent over
-OTLP. A day of history is filled in first; then runs go on in real time, and tables show what was stored. Without
-addresses the demo uses the "agenttrail up" that runs on the data folder.`,
+OTLP. A day of history is filled in first, some of it late and in disorder; then runs go on in real time, and tables
+show what was stored. Without addresses the demo uses the "agenttrail up" that runs on the data folder.`,
 		Example: `  agenttrail demo
-  agenttrail demo --runs 100000 --history 720h --for 1m
+  agenttrail demo --runs 100000 --history 720h --rate 0
   agenttrail demo --otlp 127.0.0.1:4317 --clickhouse-url http://127.0.0.1:8123 --postgres-url postgres://…`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -60,15 +60,16 @@ func addDemoFlags(cmd *cobra.Command, cfg *marketplace.Config) {
 	cmd.Flags().StringVar(&cfg.Database, "database", schema.DefaultDatabase, "ClickHouse database that holds the tables")
 	cmd.Flags().IntVar(&cfg.Runs, "runs", 12000, "runs of history to fill in")
 	cmd.Flags().DurationVar(&cfg.History, "history", 24*time.Hour, "how far back history goes")
-	cmd.Flags().Float64Var(&cfg.Rate, "rate", 15, "live runs started each second")
+	cmd.Flags().Float64Var(&cfg.Rate, "rate", 15, "live runs started each second; 0 ends the demo when history is filled in")
 	cmd.Flags().Uint64Var(&cfg.Seed, "seed", uint64(time.Now().UnixNano()), "seed of the simulation; the same one draws the same traffic")
 	cmd.Flags().IntVar(&cfg.Users, "users", 200, "people in the marketplace")
 }
 
-// runDemo fills in history, goes on live and reports. It returns when ctx ends or, unless lasts is 0, after that time.
+// runDemo fills in history, goes on live and reports. It returns when ctx ends; unless lasts is 0, after that time; and
+// without live runs when history is filled in.
 func runDemo(ctx context.Context, out io.Writer, cfg marketplace.Config, running addresses, lasts time.Duration) (err error) {
-	if cfg.Runs < 0 || cfg.Rate <= 0 || cfg.Users < 1 || cfg.History <= 0 {
-		return usageError{errors.New("--runs must not be negative; --rate, --users and --history must be above zero")}
+	if cfg.Runs < 0 || cfg.Rate < 0 || cfg.Users < 1 || cfg.History <= 0 {
+		return usageError{errors.New("--runs and --rate must not be negative; --users and --history must be above zero")}
 	}
 	cfg.Progress, cfg.Live = out, isTerminal(out)
 	whole := ctx
@@ -97,6 +98,9 @@ func runDemo(ctx context.Context, out io.Writer, cfg marketplace.Config, running
 		}
 		running.printWhereToLook(out)
 		return nil
+	}
+	if cfg.Rate == 0 {
+		return report()
 	}
 	if lasts == 0 {
 		first, cancel := context.WithTimeout(ctx, reportAfter)

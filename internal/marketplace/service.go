@@ -18,8 +18,12 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// exportInterval is how long a span or log record waits for company.
-const exportInterval = 200 * time.Millisecond
+// Spans and log records wait this long for company, and this many go together; every request waits for the answer to the
+// one before.
+const (
+	exportInterval = 200 * time.Millisecond
+	exportBatch    = 2048
+)
 
 // service is one instrumented program with its own resource.
 type service struct {
@@ -47,7 +51,8 @@ func newService(ctx context.Context, name, endpoint string, failures *exportFail
 	)
 	s := &service{failures: failures}
 	s.traces = sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithBatcher(
-		spanCounter{spans, failures}, sdktrace.WithBlocking(), sdktrace.WithBatchTimeout(exportInterval), sdktrace.WithMaxQueueSize(4096)))
+		spanCounter{spans, failures}, sdktrace.WithBlocking(), sdktrace.WithBatchTimeout(exportInterval),
+		sdktrace.WithMaxQueueSize(4*exportBatch), sdktrace.WithMaxExportBatchSize(exportBatch)))
 	s.logs = sdklog.NewLoggerProvider(sdklog.WithResource(res), sdklog.WithProcessor(newBlockingLogs(context.WithoutCancel(ctx), records, failures)))
 	scope := "marketplace.example/" + name
 	s.tracer = s.traces.Tracer(scope, trace.WithInstrumentationVersion("3.2.0"))
@@ -108,8 +113,6 @@ type blockingLogs struct {
 	once    sync.Once
 }
 
-const logBatch = 512
-
 func newBlockingLogs(ctx context.Context, exporter sdklog.Exporter, failures *exportFailures) *blockingLogs {
 	p := &blockingLogs{exporter: exporter, failures: failures, stop: make(chan struct{})}
 	p.stopped.Go(func() {
@@ -133,7 +136,7 @@ func (p *blockingLogs) OnEmit(ctx context.Context, r *sdklog.Record) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pending = append(p.pending, r.Clone())
-	if len(p.pending) >= logBatch {
+	if len(p.pending) >= exportBatch {
 		p.export(ctx)
 	}
 	return nil

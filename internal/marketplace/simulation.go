@@ -90,6 +90,10 @@ func (s *Simulation) Close(ctx context.Context) error {
 	return errors.Join(s.emitter.api.shutdown(ctx), s.emitter.runtime.shutdown(ctx), s.failures.err(), s.click.Close())
 }
 
+// lateEvery says which runs of the history are late: as those of clients that were offline, they are sent after all others
+// and in no order.
+const lateEvery = 30
+
 // Backfill sends the history and returns when all of it can be selected, or when ctx ends.
 func (s *Simulation) Backfill(ctx context.Context) error {
 	now := time.Now().UTC()
@@ -98,17 +102,32 @@ func (s *Simulation) Backfill(ctx context.Context) error {
 		arrivals[i] = s.planner.arrival(now.Add(-s.cfg.History), now)
 	}
 	slices.SortFunc(arrivals, time.Time.Compare)
-	began := time.Now()
+	began, sent := time.Now(), 0
+	send := func(r *run) {
+		s.emit(ctx, r)
+		sent++
+		s.progress.print("filling in the last %s: %3d %%, %d runs, %.0f runs/s", hours(s.cfg.History), 100*sent/len(arrivals), sent, float64(sent)/time.Since(began).Seconds())
+	}
+	var late []*run
 	for i, at := range arrivals {
 		if ctx.Err() != nil {
 			break
 		}
 		r := s.planner.plan(at)
-		if r.end().After(now) {
-			continue
+		switch {
+		case r.end().After(now):
+		case i%lateEvery == lateEvery-1:
+			late = append(late, r)
+		default:
+			send(r)
 		}
-		s.emit(ctx, r)
-		s.progress.print("filling in the last %s: %3d %%, %d runs, %.0f runs/s", hours(s.cfg.History), 100*(i+1)/len(arrivals), i+1, float64(i+1)/time.Since(began).Seconds())
+	}
+	s.planner.rng.Shuffle(len(late), func(i, j int) { late[i], late[j] = late[j], late[i] })
+	for _, r := range late {
+		if ctx.Err() != nil {
+			break
+		}
+		send(r)
 	}
 	if err := s.flush(ctx); err != nil {
 		return err
