@@ -21,7 +21,10 @@ const (
 )
 
 // Column names a column of a table and its ClickHouse type.
-type Column struct{ Name, Type string }
+type Column struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
 
 // field is a column with its name.
 type field struct {
@@ -89,6 +92,14 @@ func (b *block) appendNative(dst []byte) []byte {
 		}
 		dst = f.col.appendPrefix(dst)
 		dst = f.col.appendData(dst)
+	}
+	return dst
+}
+
+// appendData appends the values of all columns as they stand in a Native block, without the names.
+func (b *block) appendData(dst []byte) []byte {
+	for _, f := range b.fields {
+		dst = f.col.appendData(f.col.appendPrefix(dst))
 	}
 	return dst
 }
