@@ -31,7 +31,8 @@ production they run before a new release starts.
 
 ClickHouse's tables keep their rows for some time each; --retention changes it, and no rows are rewritten for that.
 With --cluster the tables are made on every server of a cluster, replicated and sharded by trace; always give it then.
-Prices of models come with each release; --prices loads a list of your own, which then takes precedence.`,
+Prices of models come with each release; --prices loads a list of your own, which then takes precedence. Give the same
+file to the collectors, as exporters::agenttrail::prices_file, so that new runs are priced by it too.`,
 		Example: `  agenttrail migrate clickhouse --url http://default:secret@ch1:8123
   agenttrail migrate postgres --url postgres://agenttrail:secret@pg1:5432/agenttrail
   agenttrail migrate clickhouse --dry-run

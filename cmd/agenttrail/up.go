@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -36,6 +37,7 @@ type upConfig struct {
 	otlpHTTPAddr   string
 	healthAddr     string
 	metricsAddr    string
+	prices         string
 	demo           bool
 	lasts          time.Duration
 	marketplace    marketplace.Config
@@ -67,6 +69,7 @@ Set ` + envClickHouseURL + ` or ` + envPostgresURL + ` to use a server of your o
 	f.StringVar(&cfg.otlpHTTPAddr, "otlp-http-addr", collector.DefaultHTTPAddr, "address of OTLP over HTTP")
 	f.StringVar(&cfg.healthAddr, "health-addr", collector.DefaultHealthAddr, "address of the collector's health check")
 	f.StringVar(&cfg.metricsAddr, "metrics-addr", collector.DefaultMetricsAddr, "address of the collector's Prometheus metrics")
+	f.StringVar(&cfg.prices, "prices", "", "file of model prices for new runs and for the database, instead of the shipped ones; give it at every start")
 	f.BoolVar(&cfg.demo, "demo", false, "send the traffic of a simulated agent marketplace")
 	f.DurationVar(&cfg.lasts, "for", 0, "stop after this time; 0 goes on until it is interrupted")
 	addDemoFlags(cmd, &cfg.marketplace)
@@ -92,6 +95,15 @@ func up(ctx context.Context, cfg upConfig, out, logs io.Writer) (err error) {
 	if err := cfg.checkPorts(ctx); err != nil {
 		return err
 	}
+	var list *schema.Prices
+	var overrides []string
+	if cfg.prices != "" {
+		if list, err = readPrices(cfg.prices); err != nil {
+			return err
+		}
+		// A dollar sign would start a reference to the environment.
+		overrides = append(overrides, "exporters::agenttrail::prices_file="+strconv.Quote(strings.ReplaceAll(cfg.prices, "$", "$$")))
+	}
 	external := addresses{ClickHouse: os.Getenv(envClickHouseURL), Postgres: os.Getenv(envPostgresURL)}
 	engines := &embedded.Server{
 		Dir:        cfg.dir,
@@ -108,8 +120,14 @@ func up(ctx context.Context, cfg upConfig, out, logs io.Writer) (err error) {
 		ClickHouse: cmp.Or(external.ClickHouse, engines.ClickHouseURL()),
 		Postgres:   cmp.Or(external.Postgres, engines.PostgresURL()),
 	}
-	if _, err := schema.MigrateClickHouse(ctx, running.ClickHouse, schema.ClickHouseConfig{Database: cfg.marketplace.Database}); err != nil {
+	clickHouse := schema.ClickHouseConfig{Database: cfg.marketplace.Database}
+	if _, err := schema.MigrateClickHouse(ctx, running.ClickHouse, clickHouse); err != nil {
 		return err
+	}
+	if list != nil {
+		if _, err := schema.LoadPrices(ctx, running.ClickHouse, clickHouse, list); err != nil {
+			return err
+		}
 	}
 	if _, err := schema.MigratePostgres(ctx, running.Postgres); err != nil {
 		return err
@@ -117,6 +135,7 @@ func up(ctx context.Context, cfg upConfig, out, logs io.Writer) (err error) {
 	col, err := collector.New(collector.Settings{
 		GRPCAddr: cfg.otlpGRPCAddr, HTTPAddr: cfg.otlpHTTPAddr, HealthAddr: cfg.healthAddr, MetricsAddr: cfg.metricsAddr,
 		ClickHouseURL: running.ClickHouse, Database: cfg.marketplace.Database, DataDir: cfg.dir, Version: version, Logger: logger,
+		Overrides: overrides,
 	})
 	if err != nil {
 		return err
