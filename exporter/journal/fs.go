@@ -9,6 +9,8 @@ type FS interface {
 	Create(name string) (File, error)
 	// Open opens a file for reading; [File.Sync] works on it.
 	Open(name string) (File, error)
+	// OpenWrite opens a file for reading and writing.
+	OpenWrite(name string) (File, error)
 	Rename(from, to string) error
 	Remove(name string) error
 	// ReadDir returns the names in a folder, sorted.

@@ -102,3 +102,12 @@ func (OS) Lock(name string) (io.Closer, error) {
 	}
 	return f, nil
 }
+
+// OpenWrite implements [FS].
+func (OS) OpenWrite(name string) (File, error) {
+	f, err := os.OpenFile(name, os.O_RDWR, 0o600) //nolint:gosec // The name is ours.
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}

@@ -12,7 +12,4 @@ type Record struct {
 	// Value is what Data was made of. The segment keeps it until Spill or Remove, so that it need not be read back.
 	Value any
 	Bytes int64 // Memory that Value takes.
-	// Lost says that the record is in a segment that was recovered and cannot be read: it is damaged, or was not
-	// completely written. It holds the place of the record, so that the others keep their index.
-	Lost bool
 }

@@ -1,0 +1,185 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+)
+
+// request is what one call of Append waits for.
+type request struct {
+	records []*Record
+	hash    Hash
+	buf     []byte // The records, not bound to a place yet.
+	done    chan error
+	waiters []chan error // Of duplicates.
+}
+
+var requests = sync.Pool{New: func() any { return &request{done: make(chan error, 1)} }}
+
+const maxPooledBuffer = 1 << 20
+
+func (r *request) release() {
+	clear(r.records[:cap(r.records)])
+	r.records, r.buf, r.waiters = r.records[:0], r.buf[:0], nil
+	if cap(r.buf) > maxPooledBuffer {
+		r.buf = nil
+	}
+	requests.Put(r)
+}
+
+// Append writes the records of one request. It returns nil when they are durable.
+//
+// A request whose hash is durable already is a duplicate: nothing is written. If the same hash is on its way, Append
+// waits for it. All records of a request have the same hash.
+//
+// If ctx is done first, the request may become durable all the same; sent again it is a duplicate then. Every other
+// error is an [*Error]. After an error, and of a duplicate, the records and their Values are the caller's again.
+func (j *Journal) Append(ctx context.Context, recs ...*Record) (duplicate bool, err error) {
+	if len(recs) == 0 {
+		return false, nil
+	}
+	if err := check(recs); err != nil {
+		return false, err
+	}
+	r := requests.Get().(*request) //nolint:errcheck,forcetypeassert // The pool has nothing else.
+	r.hash = recs[0].Hash
+	r.records = append(r.records, recs...)
+	if duplicate, err := j.begin(ctx, r); duplicate || err != nil {
+		r.release()
+		return duplicate, err
+	}
+	for i, rec := range recs {
+		r.buf = appendRecord(r.buf, recordHeader{
+			hash: rec.Hash, part: rec.Part, place: uint16(i), places: uint16(len(recs)), //nolint:gosec // Checked.
+		}, rec.Data, j.s.Compression)
+	}
+	if err := j.enqueue(r); err != nil {
+		r.release()
+		return false, err
+	}
+	select {
+	case err = <-r.done:
+	case <-ctx.Done():
+		if err, gone := j.abandon(ctx, r); gone {
+			return false, err
+		}
+		err = <-r.done
+	}
+	r.release()
+	return false, err
+}
+
+func check(recs []*Record) error {
+	if len(recs) > math.MaxUint16 {
+		return errors.New("append to journal: a request has too many records")
+	}
+	for _, rec := range recs {
+		if rec.Hash != recs[0].Hash {
+			return errors.New("append to journal: BUG: records of different requests")
+		}
+		if len(rec.Data) > maxRecord {
+			return errors.New("append to journal: a record is longer than 1 GiB")
+		}
+	}
+	return nil
+}
+
+// begin finds out whether the request is a duplicate, and marks its hash as being on its way.
+func (j *Journal) begin(ctx context.Context, r *request) (duplicate bool, err error) {
+	j.mu.Lock()
+	if j.closed {
+		j.mu.Unlock()
+		return false, errClosed
+	}
+	if r.hash == (Hash{}) {
+		j.mu.Unlock()
+		return false, nil
+	}
+	if j.window.has(r.hash, j.now()) {
+		j.mu.Unlock()
+		j.s.Observer.Duplicate()
+		return true, nil
+	}
+	first := j.inflight[r.hash]
+	if first == nil {
+		j.inflight[r.hash] = r
+		j.mu.Unlock()
+		return false, nil
+	}
+	outcome := make(chan error, 1)
+	first.waiters = append(first.waiters, outcome)
+	j.mu.Unlock()
+	select {
+	case err := <-outcome:
+		if err != nil {
+			return false, err
+		}
+		j.s.Observer.Duplicate()
+		return true, nil
+	case <-ctx.Done():
+		return false, fmt.Errorf("append to journal: %w", context.Cause(ctx))
+	}
+}
+
+func (j *Journal) enqueue(r *request) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	size := int64(len(r.buf))
+	var err error
+	switch {
+	case j.closed:
+		err = errClosed
+	case j.bytes+j.queued+size > j.s.MaxBytes:
+		err = &Error{ReasonFull, fmt.Errorf("append to journal: its %d bytes are used up: "+
+			"see why the database does not take rows, or allow more bytes", j.s.MaxBytes)}
+	default:
+		j.queue = append(j.queue, r)
+		j.queued += size
+		signal(j.wake)
+		return nil
+	}
+	j.settle(r, err)
+	return err
+}
+
+// settle tells those who wait for the same hash; mu is held.
+func (j *Journal) settle(r *request, err error) {
+	if r.hash != (Hash{}) {
+		delete(j.inflight, r.hash)
+	}
+	for _, w := range r.waiters {
+		w <- err
+	}
+	r.waiters = r.waiters[:0]
+}
+
+// abandon is called when the caller goes away. gone is false if the outcome is known already.
+func (j *Journal) abandon(ctx context.Context, r *request) (err error, gone bool) { //nolint:revive,staticcheck // Reads better.
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(r.done) > 0 {
+		return nil, false
+	}
+	err = fmt.Errorf("append to journal: %w", context.Cause(ctx))
+	if i := slices.Index(j.queue, r); i >= 0 && len(r.waiters) == 0 {
+		j.queue = slices.Delete(j.queue, i, i+1)
+		j.queued -= int64(len(r.buf))
+		j.settle(r, err)
+		return err, true
+	}
+	for i, rec := range r.records { // The caller's may change from now on.
+		r.records[i] = &Record{Hash: rec.Hash, Part: rec.Part}
+	}
+	return err, true
+}
+
+func signal(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}

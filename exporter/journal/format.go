@@ -1,0 +1,277 @@
+package journal
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/pierrec/lz4/v4"
+)
+
+// A file is its header, twice, and then records and marks. All numbers are little endian.
+//
+//	header  magic "ATJ1", version u16, kind u8, 0, length u32, CRC32C of these     the same in every version
+//	        run [16], number u64, created i64, replaces u64, layout encoding u8,
+//	        layout raw length u32, layout length u32, layout, CRC32C of all of it
+//	record  magic "ATJr", kind u8, encoding u8, place u16, index u32, part u32, length u32, raw length u32,
+//	        hash [16], places u16, 0 u16, CRC32C of kind of file, run, number, offset and these
+//	        data, CRC32C of the data xor that of the header
+//	mark    as a record without data; the first 8 bytes of hash are the time (Unix, ns)
+const (
+	fileMagic   = 0x314a5441 // ATJ1
+	recordMagic = 0x724a5441 // ATJr
+
+	version = 1
+
+	preludeSize    = 16
+	bodySize       = 16 + 8 + 8 + 8 + 1 + 4 + 4
+	recordHead     = 48
+	headCRCAt      = recordHead - 4
+	recordOverhead = recordHead + 4
+
+	maxRecord = 1 << 30
+	maxLayout = 16 << 20
+)
+
+type fileKind uint8
+
+const (
+	kindSegment fileKind = iota + 1
+	kindWindow
+	kindProgress
+)
+
+type recordKind uint8
+
+const (
+	kindRecord recordKind = iota + 1
+	kindCommit
+	kindClose
+)
+
+const (
+	encodingNone = iota
+	encodingLZ4
+)
+
+var (
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+	le         = binary.LittleEndian
+
+	errHeader = errors.New("the header is not readable")
+)
+
+type fileHeader struct {
+	kind     fileKind
+	run      [16]byte
+	number   uint64
+	created  int64
+	replaces uint64
+	layout   []byte
+}
+
+// seed begins the CRC of every record of the file.
+func (h *fileHeader) seed() uint32 {
+	return crc32.Checksum(le.AppendUint64(append([]byte{byte(h.kind)}, h.run[:]...), h.number), castagnoli)
+}
+
+// append appends the header, twice.
+func (h *fileHeader) append(dst []byte) []byte {
+	layout, encoding := h.layout, byte(encodingNone)
+	if packed := make([]byte, len(layout)); len(layout) > 0 {
+		if n, err := lz4.CompressBlock(layout, packed, nil); err == nil && n > 0 {
+			layout, encoding = packed[:n], encodingLZ4
+		}
+	}
+	start := len(dst)
+	dst = le.AppendUint32(dst, fileMagic)
+	dst = le.AppendUint16(dst, version)
+	dst = append(dst, byte(h.kind), 0)
+	dst = le.AppendUint32(dst, uint32(preludeSize+bodySize+len(layout)+4)) //nolint:gosec // At most maxLayout.
+	dst = le.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
+	dst = append(dst, h.run[:]...)
+	dst = le.AppendUint64(dst, h.number)
+	dst = le.AppendUint64(dst, uint64(h.created)) //nolint:gosec // Back again in parse.
+	dst = le.AppendUint64(dst, h.replaces)
+	dst = append(dst, encoding)
+	dst = le.AppendUint32(dst, uint32(len(h.layout))) //nolint:gosec // At most maxLayout.
+	dst = le.AppendUint32(dst, uint32(len(layout)))   //nolint:gosec // At most maxLayout.
+	dst = append(dst, layout...)
+	dst = le.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
+	return append(dst, dst[start:]...)
+}
+
+// prelude reads what every version has, and returns the length of the header.
+func prelude(b []byte) (length int, err error) {
+	if len(b) < preludeSize || le.Uint32(b) != fileMagic || crc32.Checksum(b[:12], castagnoli) != le.Uint32(b[12:]) {
+		return 0, errHeader
+	}
+	if v := le.Uint16(b[4:]); v != version {
+		return 0, fmt.Errorf("%w: its version is %d, this program knows %d: start the newer program, or move the file away",
+			ErrNewer, v, version)
+	}
+	length = int(le.Uint32(b[8:]))
+	if length < preludeSize+bodySize+4 || length > maxLayout+preludeSize+bodySize+4 {
+		return 0, errHeader
+	}
+	return length, nil
+}
+
+// parse reads one copy of a header, whose prelude is valid.
+func (h *fileHeader) parse(b []byte) error {
+	end := len(b) - 4
+	if crc32.Checksum(b[:end], castagnoli) != le.Uint32(b[end:]) {
+		return errHeader
+	}
+	h.kind = fileKind(b[6])
+	p := b[preludeSize:end]
+	copy(h.run[:], p)
+	h.number = le.Uint64(p[16:])
+	h.created = int64(le.Uint64(p[24:])) //nolint:gosec // Back again from append.
+	h.replaces = le.Uint64(p[32:])
+	encoding, raw, n := p[40], int(le.Uint32(p[41:])), int(le.Uint32(p[45:]))
+	p = p[bodySize:]
+	if n != len(p) || raw > maxLayout {
+		return errHeader
+	}
+	var err error
+	if h.layout, err = unpack(nil, p, encoding, raw); err != nil {
+		return errHeader
+	}
+	h.layout = bytes.Clone(h.layout)
+	return nil
+}
+
+type recordHeader struct {
+	kind     recordKind
+	encoding uint8
+	place    uint16 // Among the records of the same request.
+	places   uint16 // Records of the same request.
+	index    uint32
+	part     uint32
+	length   uint32
+	raw      uint32
+	hash     Hash
+	crc      uint32
+}
+
+func (h *recordHeader) put(b []byte) {
+	le.PutUint32(b, recordMagic)
+	b[4], b[5] = byte(h.kind), h.encoding
+	le.PutUint16(b[6:], h.place)
+	le.PutUint32(b[8:], h.index)
+	le.PutUint32(b[12:], h.part)
+	le.PutUint32(b[16:], h.length)
+	le.PutUint32(b[20:], h.raw)
+	copy(b[24:40], h.hash[:])
+	le.PutUint16(b[40:], h.places)
+}
+
+// bind gives a record or mark that was put into b its place. What it had before is replaced, but the CRC of the data
+// must not be bound yet.
+func bind(b []byte, seed uint32, offset int64, index uint32) {
+	le.PutUint32(b[8:], index)
+	crc := headCRC(b, seed, offset)
+	le.PutUint32(b[headCRCAt:], crc)
+	if recordKind(b[4]) == kindRecord {
+		tail := b[len(b)-4:]
+		le.PutUint32(tail, le.Uint32(tail)^crc)
+	}
+}
+
+// headCRC is the CRC of the header of a record at an offset.
+func headCRC(b []byte, seed uint32, offset int64) uint32 {
+	var at [8]byte
+	le.PutUint64(at[:], uint64(offset)) //nolint:gosec // Not negative.
+	return crc32.Update(crc32.Update(seed, castagnoli, at[:]), castagnoli, b[:headCRCAt])
+}
+
+// parse reports whether b begins with the header of a record or mark that was written at this offset.
+func (h *recordHeader) parse(b []byte, seed uint32, offset int64) bool {
+	if len(b) < recordHead || le.Uint32(b) != recordMagic {
+		return false
+	}
+	h.crc = le.Uint32(b[headCRCAt:])
+	if headCRC(b, seed, offset) != h.crc {
+		return false
+	}
+	h.kind, h.encoding = recordKind(b[4]), b[5]
+	h.place = le.Uint16(b[6:])
+	h.index = le.Uint32(b[8:])
+	h.part = le.Uint32(b[12:])
+	h.length = le.Uint32(b[16:])
+	h.raw = le.Uint32(b[20:])
+	copy(h.hash[:], b[24:40])
+	h.places = le.Uint16(b[40:])
+	switch h.kind {
+	case kindRecord:
+		return h.length <= maxRecord && h.raw <= maxRecord
+	case kindCommit, kindClose:
+		return h.length == 0
+	}
+	return false
+}
+
+// appendRecord appends a record that is not bound to a place yet.
+func appendRecord(dst []byte, h recordHeader, data []byte, c Compression) []byte {
+	start := len(dst)
+	dst = append(dst, make([]byte, recordHead)...)
+	h.kind, h.encoding, h.raw = kindRecord, encodingNone, uint32(len(data)) //nolint:gosec // At most maxRecord.
+	if c == CompressionLZ4 && len(data) > 0 {
+		dst = grow(dst, len(data)+4)
+		room := dst[len(dst) : len(dst)+len(data)]
+		if n, err := lz4.CompressBlock(data, room, nil); err == nil && n > 0 && n < len(data) {
+			dst, h.encoding = dst[:len(dst)+n], encodingLZ4
+		}
+	}
+	if h.encoding == encodingNone {
+		dst = append(dst, data...)
+	}
+	body := dst[start+recordHead:]
+	h.length = uint32(len(body)) //nolint:gosec // At most maxRecord.
+	h.put(dst[start:])
+	return le.AppendUint32(dst, crcOf(body))
+}
+
+// appendMark appends a mark and binds it.
+func appendMark(dst []byte, kind recordKind, seed uint32, offset, now int64, index uint32) []byte {
+	start := len(dst)
+	dst = append(dst, make([]byte, recordHead)...)
+	h := recordHeader{kind: kind}
+	le.PutUint64(h.hash[:], uint64(now)) //nolint:gosec // A time.
+	h.put(dst[start:])
+	bind(dst[start:], seed, offset, index)
+	return dst
+}
+
+func crcOf(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
+
+func crcUpdate(crc uint32, b []byte) uint32 { return crc32.Update(crc, castagnoli, b) }
+
+func grow(b []byte, n int) []byte {
+	if cap(b)-len(b) >= n {
+		return b
+	}
+	return append(b, make([]byte, n)...)[:len(b)]
+}
+
+// unpack returns the raw data, in dst if it has room and data is compressed.
+func unpack(dst, data []byte, encoding byte, raw int) ([]byte, error) {
+	switch encoding {
+	case encodingNone:
+		if len(data) != raw {
+			return nil, errors.New("the data has a wrong length")
+		}
+		return data, nil
+	case encodingLZ4:
+		dst = grow(dst[:0], raw)[:raw]
+		n, err := lz4.UncompressBlock(data, dst)
+		if err != nil || n != raw {
+			return nil, errors.New("the data cannot be decompressed")
+		}
+		return dst, nil
+	}
+	return nil, errors.New("the data has an unknown encoding")
+}
