@@ -42,6 +42,11 @@ test-cluster: engines ## Make the tables of a cluster beside a real ZooKeeper (a
 	fi
 	$(GO) test -tags zookeeper ./schema -run '^TestClusterBesideZooKeeper$$' -count 1 -v
 
+.PHONY: bench-delivery
+bench-delivery: engines ## Measure how fast requests are acknowledged, and what an outage of ClickHouse does (about 10 minutes)
+	$(GO) test ./cmd/agenttrail -run '^$$' -bench '^BenchmarkAcknowledgement$$' -benchtime 1x -timeout 10m -load-rate 1000 -load-for 60s -load-warm-up 10s
+	$(GO) test ./cmd/agenttrail -run '^$$' -bench '^BenchmarkOutage$$' -benchtime 1x -timeout 40m -outage 5m -rate 5000
+
 .PHONY: emitters
 emitters: ## Run the real emitters again, or EMITTERS="ai7 http", and compare with their recordings (needs node and npm)
 	@out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; \
