@@ -42,6 +42,10 @@ test-cluster: engines ## Make the tables of a cluster beside a real ZooKeeper (a
 	fi
 	$(GO) test -tags zookeeper ./schema -run '^TestClusterBesideZooKeeper$$' -count 1 -v
 
+.PHONY: bench
+bench: engines ## Compare with contrib's ClickHouse exporter on this machine; ARGS="-rounds 5 -spans 200000"
+	@cd bench && $(GO) run ./ingest -agenttrail ../$(BIN) $(ARGS)
+
 .PHONY: bench-delivery
 bench-delivery: engines ## Measure how fast requests are acknowledged, and what an outage of ClickHouse does (about 10 minutes)
 	$(GO) test ./cmd/agenttrail -run '^$$' -bench '^BenchmarkAcknowledgement$$' -benchtime 1x -timeout 10m -load-rate 1000 -load-for 60s -load-warm-up 10s
