@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 
@@ -186,49 +185,77 @@ func list(v reflect.Value, path string, check func(change string)) {
 	}
 }
 
-// TestWhereThingsEndMattersToTheHash tries all requests that can be built from the strings "" and "a" in a few places.
+// TestWhereThingsEndMattersToTheHash moves what one element of a list has to the next element. All of it is zero, so if a
+// length were not hashed, nothing would tell the two apart.
 func TestWhereThingsEndMattersToTheHash(t *testing.T) {
 	t.Parallel()
-	words := []string{"", "a"}
-	var lists []record.Attrs // Of 0, 1 and 2 attributes.
-	lists = append(lists, nil)
-	for _, k := range words {
-		for _, v := range words {
-			lists = append(lists, pairs(k, v))
-		}
+	for name, r := range map[string]request{"traces": &record.Traces{}, "logs": &record.Logs{}, "metrics": &record.Metrics{}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lists := 0
+			everyList(reflect.ValueOf(r).Elem(), name, func(list reflect.Value, path string) {
+				lists++
+				seen := map[[16]byte]string{}
+				fillings := everyFilling(list.Type().Elem(), "")
+				for _, first := range fillings {
+					for _, second := range fillings {
+						list.Set(reflect.Append(reflect.Zero(list.Type()), first.value, second.value))
+						h, what := r.Hash(), fmt.Sprintf("first %s, second %s", first.what, second.what)
+						require.Empty(t, seen[h], "%s: %s has the hash of another request", path, what)
+						seen[h] = what
+					}
+				}
+				require.Greater(t, len(seen), 8, path)
+			})
+			require.GreaterOrEqual(t, lists, 5)
+		})
 	}
-	for _, a := range lists[1:5] {
-		for _, b := range lists[1:5] {
-			lists = append(lists, slices.Concat(a, b))
+}
+
+// everyList calls check for every list of structs in v, in turn. The lists around it have one element, which is zero
+// otherwise.
+func everyList(v reflect.Value, path string, check func(list reflect.Value, path string)) {
+	switch {
+	case v.Type() == reflect.TypeFor[record.Arena]():
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			everyList(v.Field(i), path+"."+v.Type().Field(i).Name, check)
 		}
+	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
+		check(v, path)
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		everyList(v.Index(0), path+"[]", check)
+		v.SetZero()
 	}
-	var spans []record.Span
-	for _, name := range words {
-		for _, attrs := range lists {
-			spans = append(spans, record.Span{Name: name, Attrs: attrs}, record.Span{StatusMessage: "a", Attrs: attrs, Name: name})
-			for _, eventAttrs := range lists[:5] {
-				spans = append(spans, record.Span{Attrs: attrs, Events: []record.Event{{Name: name, Attrs: eventAttrs}}})
+}
+
+type filling struct {
+	what  string
+	value reflect.Value
+}
+
+// everyFilling returns a zero t, and some in which one string or list has 1, 2 or 3 zeros.
+func everyFilling(t reflect.Type, what string) []filling {
+	all := []filling{{"empty", reflect.Zero(t)}}
+	switch t.Kind() {
+	case reflect.Struct:
+		for i := range t.NumField() {
+			for _, f := range everyFilling(t.Field(i).Type, what+"."+t.Field(i).Name)[1:] {
+				v := reflect.New(t).Elem()
+				v.Field(i).Set(f.value)
+				all = append(all, filling{f.what, v})
 			}
 		}
-	}
-	for _, attrs := range lists {
-		for _, linkAttrs := range lists[:5] {
-			spans = append(spans, record.Span{Attrs: attrs, Links: []record.Link{{Attrs: linkAttrs}}})
+	case reflect.String:
+		for n := 1; n <= 3; n++ {
+			all = append(all, filling{fmt.Sprint(what, " of ", n), reflect.ValueOf(strings.Repeat("\x00", n)).Convert(t)})
+		}
+	case reflect.Slice:
+		for n := 1; n <= 3; n++ {
+			all = append(all, filling{fmt.Sprint(what, " of ", n), reflect.MakeSlice(t, n, n)})
 		}
 	}
-	seen := map[[16]byte]bool{}
-	for i := range spans {
-		for j := range len(spans) + 1 {
-			r := record.Traces{Spans: []record.Span{spans[i]}}
-			if j < len(spans) {
-				r.Spans = append(r.Spans, spans[j])
-			}
-			h := r.Hash()
-			require.False(t, seen[h], "%+v has the hash of another request", r.Spans)
-			seen[h] = true
-		}
-	}
-	require.Greater(t, len(seen), 100_000)
+	return all
 }
 
 func TestRequestsOfDifferentSignalsHaveDifferentHashes(t *testing.T) {
