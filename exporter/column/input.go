@@ -6,7 +6,10 @@ import (
 )
 
 // input is what is left of the data that is being read.
-type input struct{ data []byte }
+type input struct {
+	data []byte
+	ids  []uint32 // Memory for the ids of a dictionary.
+}
 
 func (in *input) take(n uint64) ([]byte, error) {
 	if n > uint64(len(in.data)) {
@@ -41,4 +44,13 @@ func (in *input) uvarint() (uint64, error) {
 	}
 	in.data = in.data[n:]
 	return v, nil
+}
+
+// text takes a string, without its length.
+func (in *input) text() ([]byte, error) {
+	n, err := in.uvarint()
+	if err != nil {
+		return nil, err
+	}
+	return in.take(n)
 }

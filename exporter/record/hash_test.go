@@ -229,6 +229,33 @@ func everyList(v reflect.Value, path string, check func(list reflect.Value, path
 	}
 }
 
+// TestHowMuchThereIsMattersToTheHash has nothing but zero resources, scopes and records.
+func TestHowMuchThereIsMattersToTheHash(t *testing.T) {
+	t.Parallel()
+	for _, r := range []request{&record.Traces{}, &record.Logs{}, &record.Metrics{}} {
+		v, seen := reflect.ValueOf(r).Elem(), map[[16]byte]bool{}
+		var fill func(field int)
+		fill = func(field int) {
+			if field == v.NumField() {
+				require.False(t, seen[r.Hash()], "%+v has the hash of another request", r)
+				seen[r.Hash()] = true
+				return
+			}
+			f := v.Field(field)
+			if f.Kind() != reflect.Slice {
+				fill(field + 1)
+				return
+			}
+			for n := range 9 {
+				f.Set(reflect.MakeSlice(f.Type(), n, n))
+				fill(field + 1)
+			}
+		}
+		fill(0)
+		require.GreaterOrEqual(t, len(seen), 9*9*9)
+	}
+}
+
 type filling struct {
 	what  string
 	value reflect.Value

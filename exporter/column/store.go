@@ -1,0 +1,100 @@
+package column
+
+import "fmt"
+
+// store is a column of [Blocks]: it takes the values of a record as they stand there, and checks that ClickHouse would.
+type store interface {
+	reset()
+	size() int
+	appendPrefix(dst []byte) []byte
+	appendData(dst []byte) []byte
+
+	// keep marks what is there, for undo, which forgets what was read since.
+	keep()
+	undo()
+	readPrefix(in *input) error
+	// read adds n values. After an error some of them may be there.
+	read(in *input, n uint64) error
+}
+
+// scalars are values of one width.
+type scalars struct {
+	fixed
+	width uint64
+	valid *[256]bool // Of values of one byte, which ones there are; nil: all.
+	kept  int
+}
+
+func (c *scalars) keep()                   { c.kept = len(c.buf) }
+func (c *scalars) undo()                   { c.buf = c.buf[:c.kept] }
+func (c *scalars) readPrefix(*input) error { return nil }
+
+func (c *scalars) read(in *input, n uint64) error {
+	values, err := in.takeEach(n, c.width)
+	if err != nil {
+		return err
+	}
+	if c.valid != nil {
+		for _, v := range values {
+			if !c.valid[v] {
+				return fmt.Errorf("%w: its type has no value %d", ErrRecord, v)
+			}
+		}
+	}
+	c.buf = append(c.buf, values...)
+	return nil
+}
+
+// nullables are values that may be NULL.
+type nullables struct{ nulls, values scalars }
+
+func (c *nullables) reset() {
+	c.nulls.reset()
+	c.values.reset()
+}
+
+func (c *nullables) size() int                      { return c.nulls.size() + c.values.size() }
+func (c *nullables) appendPrefix(dst []byte) []byte { return dst }
+func (c *nullables) appendData(dst []byte) []byte {
+	return c.values.appendData(c.nulls.appendData(dst))
+}
+
+func (c *nullables) keep() {
+	c.nulls.keep()
+	c.values.keep()
+}
+
+func (c *nullables) undo() {
+	c.nulls.undo()
+	c.values.undo()
+}
+
+func (c *nullables) readPrefix(*input) error { return nil }
+
+func (c *nullables) read(in *input, n uint64) error {
+	if err := c.nulls.read(in, n); err != nil {
+		return err
+	}
+	return c.values.read(in, n)
+}
+
+// texts are strings.
+type texts struct {
+	text
+	kept int
+}
+
+func (c *texts) keep()                   { c.kept = len(c.buf) }
+func (c *texts) undo()                   { c.buf = c.buf[:c.kept] }
+func (c *texts) readPrefix(*input) error { return nil }
+
+func (c *texts) read(in *input, n uint64) error {
+	all := in.data
+	for range n {
+		if _, err := in.text(); err != nil {
+			return err
+		}
+	}
+	c.buf = append(c.buf, all[:len(all)-len(in.data)]...)
+	return nil
+}
