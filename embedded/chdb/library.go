@@ -117,6 +117,9 @@ func load(path, timezone string) (*library, error) {
 		}
 		purego.RegisterFunc(fn, sym)
 	}
+	if err := stopOnFailedWrites(handle, path); err != nil {
+		return nil, err
+	}
 	// Must come before the first connection (chdb.h): all signals stay with the Go runtime.
 	lib.setSignalHandlersEnabled(0)
 	loaded.path, loaded.lib = path, lib
