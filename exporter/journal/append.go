@@ -45,7 +45,7 @@ func (j *Journal) Append(ctx context.Context, recs ...*Record) (duplicate bool, 
 	if err := check(recs); err != nil {
 		return false, err
 	}
-	r := requests.Get().(*request) //nolint:errcheck,forcetypeassert // The pool has nothing else.
+	r := requests.Get().(*request) //nolint:forcetypeassert // The pool has nothing else.
 	r.hash = recs[0].Hash
 	r.records = append(r.records, recs...)
 	if duplicate, err := j.begin(ctx, r); duplicate || err != nil {
@@ -64,8 +64,8 @@ func (j *Journal) Append(ctx context.Context, recs ...*Record) (duplicate bool, 
 	select {
 	case err = <-r.done:
 	case <-ctx.Done():
-		if err, gone := j.abandon(ctx, r); gone {
-			return false, err
+		if gone := j.abandon(ctx, r); gone != nil {
+			return false, gone
 		}
 		err = <-r.done
 	}
@@ -157,24 +157,24 @@ func (j *Journal) settle(r *request, err error) {
 	r.waiters = r.waiters[:0]
 }
 
-// abandon is called when the caller goes away. gone is false if the outcome is known already.
-func (j *Journal) abandon(ctx context.Context, r *request) (err error, gone bool) { //nolint:revive,staticcheck // Reads better.
+// abandon is called when the caller goes away, and returns why. It returns nil if the outcome is known already.
+func (j *Journal) abandon(ctx context.Context, r *request) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(r.done) > 0 {
-		return nil, false
+		return nil
 	}
-	err = fmt.Errorf("append to journal: %w", context.Cause(ctx))
+	err := fmt.Errorf("append to journal: %w", context.Cause(ctx))
 	if i := slices.Index(j.queue, r); i >= 0 && len(r.waiters) == 0 {
 		j.queue = slices.Delete(j.queue, i, i+1)
 		j.queued -= int64(len(r.buf))
 		j.settle(r, err)
-		return err, true
+		return err
 	}
 	for i, rec := range r.records { // The caller's may change from now on.
 		r.records[i] = &Record{Hash: rec.Hash, Part: rec.Part}
 	}
-	return err, true
+	return err
 }
 
 func signal(ch chan struct{}) {

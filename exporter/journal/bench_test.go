@@ -36,6 +36,7 @@ func BenchmarkAppend(b *testing.B) {
 }
 
 func benchmarkAppend(b *testing.B, c journal.Compression, clients int) {
+	b.Helper()
 	dir := b.TempDir()
 	if at := os.Getenv("JOURNAL_BENCH_DIR"); at != "" {
 		dir = at

@@ -114,9 +114,7 @@ func (j *Journal) attach(group []*request) {
 	now := j.now()
 	seg := j.active.seg
 	for _, r := range group {
-		for _, rec := range r.records {
-			seg.records = append(seg.records, rec)
-		}
+		seg.records = append(seg.records, r.records...)
 		if r.hash != (Hash{}) {
 			j.window.add(r.hash, now)
 		}

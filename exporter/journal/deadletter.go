@@ -135,7 +135,7 @@ func ReadDeadLetter(dir, name string) (DeadLetter, error) {
 }
 
 func readDeadLetter(dir, name string) (d DeadLetter, err error) {
-	text, err := os.ReadFile(filepath.Join(dir, name+jsonSuffix)) //nolint:gosec // In the journal's folder.
+	text, err := os.ReadFile(filepath.Join(dir, name+jsonSuffix))
 	if err != nil {
 		return d, fmt.Errorf("read dead letter: %w", err)
 	}
@@ -150,7 +150,7 @@ func readDeadLetter(dir, name string) (d DeadLetter, err error) {
 	if err := json.Unmarshal(file.DeadLetter, &d); err != nil {
 		return d, damage(jsonSuffix, "it is not readable: "+err.Error())
 	}
-	native, err := os.ReadFile(filepath.Join(dir, name+nativeSuffix)) //nolint:gosec // In the journal's folder.
+	native, err := os.ReadFile(filepath.Join(dir, name+nativeSuffix))
 	if err != nil {
 		return d, fmt.Errorf("read dead letter: %w", err)
 	}

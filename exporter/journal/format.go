@@ -77,20 +77,19 @@ func (h *fileHeader) seed() uint32 {
 	return crc32.Checksum(le.AppendUint64(append([]byte{byte(h.kind)}, h.run[:]...), h.number), castagnoli)
 }
 
-// append appends the header, twice.
-func (h *fileHeader) append(dst []byte) []byte {
+// encode returns the header, twice.
+func (h *fileHeader) encode() []byte {
 	layout, encoding := h.layout, byte(encodingNone)
 	if packed := make([]byte, len(layout)); len(layout) > 0 {
 		if n, err := lz4.CompressBlock(layout, packed, nil); err == nil && n > 0 {
 			layout, encoding = packed[:n], encodingLZ4
 		}
 	}
-	start := len(dst)
-	dst = le.AppendUint32(dst, fileMagic)
+	dst := le.AppendUint32(nil, fileMagic)
 	dst = le.AppendUint16(dst, version)
 	dst = append(dst, byte(h.kind), 0)
 	dst = le.AppendUint32(dst, uint32(preludeSize+bodySize+len(layout)+4)) //nolint:gosec // At most maxLayout.
-	dst = le.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
+	dst = le.AppendUint32(dst, crcOf(dst))
 	dst = append(dst, h.run[:]...)
 	dst = le.AppendUint64(dst, h.number)
 	dst = le.AppendUint64(dst, uint64(h.created)) //nolint:gosec // Back again in parse.
@@ -99,8 +98,8 @@ func (h *fileHeader) append(dst []byte) []byte {
 	dst = le.AppendUint32(dst, uint32(len(h.layout))) //nolint:gosec // At most maxLayout.
 	dst = le.AppendUint32(dst, uint32(len(layout)))   //nolint:gosec // At most maxLayout.
 	dst = append(dst, layout...)
-	dst = le.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
-	return append(dst, dst[start:]...)
+	dst = le.AppendUint32(dst, crcOf(dst))
+	return append(dst, dst...)
 }
 
 // prelude reads what every version has, and returns the length of the header.
@@ -129,7 +128,7 @@ func (h *fileHeader) parse(b []byte) error {
 	p := b[preludeSize:end]
 	copy(h.run[:], p)
 	h.number = le.Uint64(p[16:])
-	h.created = int64(le.Uint64(p[24:])) //nolint:gosec // Back again from append.
+	h.created = int64(le.Uint64(p[24:])) //nolint:gosec // Back again from encode.
 	h.replaces = le.Uint64(p[32:])
 	encoding, raw, n := p[40], int(le.Uint32(p[41:])), int(le.Uint32(p[45:]))
 	p = p[bodySize:]

@@ -14,7 +14,7 @@ func datasync(f *os.File) error {
 	var syncErr error
 	if err := conn.Control(func(fd uintptr) {
 		for {
-			if syncErr = syscall.Fdatasync(int(fd)); syncErr != syscall.EINTR { //nolint:errorlint // As it comes.
+			if syncErr = syscall.Fdatasync(int(fd)); syncErr != syscall.EINTR {
 				return
 			}
 		}

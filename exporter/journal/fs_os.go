@@ -44,7 +44,7 @@ func (OS) MkdirAll(dir string) error {
 
 // Create implements [FS].
 func (OS) Create(name string) (File, error) {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600) //nolint:gosec // The name is ours.
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (OS) Create(name string) (File, error) {
 
 // Open implements [FS].
 func (OS) Open(name string) (File, error) {
-	f, err := os.Open(name) //nolint:gosec // The name is ours.
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (OS) ReadDir(dir string) ([]string, error) {
 
 // SyncDir implements [FS].
 func (OS) SyncDir(dir string) error {
-	f, err := os.Open(dir) //nolint:gosec // The name is ours.
+	f, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
@@ -90,9 +90,9 @@ func (OS) SyncDir(dir string) error {
 
 // Lock implements [FS].
 func (OS) Lock(name string) (io.Closer, error) {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // The name is ours.
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
 	if errors.Is(err, os.ErrPermission) {
-		f, err = os.Open(name) //nolint:gosec // The name is ours.
+		f, err = os.Open(name)
 	}
 	if err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ func (OS) Lock(name string) (io.Closer, error) {
 
 // OpenWrite implements [FS].
 func (OS) OpenWrite(name string) (File, error) {
-	f, err := os.OpenFile(name, os.O_RDWR, 0o600) //nolint:gosec // The name is ours.
+	f, err := os.OpenFile(name, os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}

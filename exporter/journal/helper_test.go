@@ -62,4 +62,3 @@ func closeNow(t *testing.T, j *journal.Journal) {
 	t.Helper()
 	require.NoError(t, j.Close(t.Context()))
 }
-

@@ -8,6 +8,10 @@ type inspection struct {
 	damages []Damage
 	good    int // Records that are delivered.
 	hashes  []Hash
+
+	// What is delivered of after the last mark, with this mark. Nothing says that it is durable.
+	from, to int64
+	sealable bool // A mark may be put behind it: nothing between is unreadable or not delivered.
 }
 
 // stretch is something unreadable after the last mark.
@@ -25,6 +29,7 @@ type inspector struct {
 	inspection
 
 	open    []recordHeader // Records since the last mark.
+	last    int64          // Where the last readable thing ends.
 	pending []stretch      // Unreadable since the last mark.
 	marked  bool           // A mark was found.
 	closed  bool
@@ -35,6 +40,7 @@ func inspect(s *Segment, src *source, name string) (inspection, error) {
 	in := &inspector{s: s, src: src, name: name}
 	s.bad, s.skip = map[int64]struct{}{}, map[uint32]struct{}{}
 	s.size, s.end = src.size, src.size
+	in.from = s.start
 	if err := scan(src, s.seed(), s.start, src.size, true, in.item); err != nil {
 		return in.inspection, err
 	}
@@ -50,6 +56,7 @@ func (in *inspector) item(it *item) error {
 		in.pending = append(in.pending, stretch{it.off, it.end, it.cut, it.reason()})
 		return nil
 	}
+	in.last = it.end
 	if it.head.kind == kindRecord {
 		in.open = append(in.open, it.head)
 		return nil
@@ -66,7 +73,7 @@ func (in *inspector) item(it *item) error {
 	for _, h := range in.open {
 		in.deliver(h)
 	}
-	in.open = in.open[:0]
+	in.open, in.from = in.open[:0], it.off
 	return nil
 }
 
@@ -85,6 +92,7 @@ func (in *inspector) deliver(h recordHeader) {
 // tail decides on what follows the last mark. No mark says that it was acknowledged, so parts of requests that are not
 // there completely are not delivered: their requests will come again.
 func (in *inspector) tail() error {
+	in.sealable = len(in.pending) == 0 || len(in.pending) == 1 && in.pending[0].off == in.last
 	for _, p := range in.pending {
 		torn := p.cut && !in.closed
 		if !torn && !in.closed {
@@ -97,7 +105,11 @@ func (in *inspector) tail() error {
 			in.torn = true
 		} else {
 			in.damage(p)
+			in.sealable = false
 		}
+	}
+	if len(in.open) > 0 {
+		in.to = in.last
 	}
 	for i := 0; i < len(in.open); {
 		n := int(in.open[i].places)
@@ -112,6 +124,7 @@ func (in *inspector) tail() error {
 			continue
 		}
 		in.s.skip[in.open[i].index] = struct{}{}
+		in.sealable = false
 		i++
 	}
 	return nil
@@ -123,7 +136,7 @@ func complete(heads []recordHeader, n int) bool {
 		return false
 	}
 	for i, h := range heads[:n] {
-		if int(h.place) != i || int(h.places) != n || h.index != heads[0].index+uint32(i) { //nolint:gosec // Small.
+		if int(h.place) != i || int(h.places) != n || h.index != heads[0].index+uint32(i) {
 			return false
 		}
 	}

@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -219,7 +218,5 @@ func (j *Journal) name(n uint64, suffix string) string {
 }
 
 func fileName(n uint64, suffix string) string {
-	return hex.EncodeToString([]byte{
-		byte(n >> 56), byte(n >> 48), byte(n >> 40), byte(n >> 32), byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n),
-	}) + suffix
+	return fmt.Sprintf("%016x%s", n, suffix)
 }

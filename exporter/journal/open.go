@@ -131,7 +131,7 @@ func (j *Journal) recover(ctx context.Context) error {
 func (j *Journal) headers(ctx context.Context, names []string) (files []*found, err error) {
 	for _, name := range names {
 		f := &found{name: filepath.Join(j.dir, name)}
-		digits := ""
+		var digits string
 		switch {
 		case strings.HasSuffix(name, segmentSuffix):
 			f.kind, digits = kindSegment, strings.TrimSuffix(name, segmentSuffix)
@@ -231,6 +231,11 @@ func (j *Journal) recoverSegment(f *found) error {
 	if err = errors.Join(err, src.Close()); err != nil {
 		return err
 	}
+	if in.to > in.from {
+		if err := j.withReserve(func() error { return j.harden(s, f.name, &in) }); err != nil {
+			return fault("make durable", err)
+		}
+	}
 	if in.torn {
 		j.recovery.Torn++
 		j.s.Logger.Info("a segment of the journal ends in requests that were not acknowledged", zap.String("file", f.name))
@@ -254,6 +259,40 @@ func (j *Journal) recoverSegment(f *found) error {
 	j.recovery.Records += in.good
 	j.recovery.Bytes += s.size
 	return nil
+}
+
+// harden makes durable what is delivered of after the last mark. An fsync that failed may have left it in the page cache
+// only, taken for written, and then another fsync does nothing; so it is written once more.
+func (j *Journal) harden(s *Segment, name string, in *inspection) (err error) {
+	f, err := j.fs.OpenWrite(name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	src := &source{f: f, size: in.to}
+	for at := in.from; at < in.to; {
+		b, err := src.bytes(at, sourceChunk)
+		if err != nil {
+			return err
+		}
+		if _, err := f.WriteAt(b, at); err != nil {
+			return err
+		}
+		at += int64(len(b))
+	}
+	if in.sealable {
+		if err := f.Truncate(in.to); err != nil {
+			return err
+		}
+	}
+	if err := f.Sync(); err != nil || !in.sealable {
+		return err
+	}
+	a := &active{f: f, seg: s, seed: s.seed()}
+	s.end, s.size = in.to, in.to
+	clear(s.bad)
+	a.closeMark(s.created)
+	return f.Sync()
 }
 
 // report tells of damage, once.

@@ -28,7 +28,7 @@ func (j *Journal) writeProgress(s *Segment, p Progress) error {
 		return err
 	}
 	head := fileHeader{kind: kindProgress, run: s.Run, number: s.Number, created: j.now().UnixNano()}
-	b := head.append(nil)
+	b := head.encode()
 	for range 2 {
 		at := len(b)
 		b = appendRecord(b, recordHeader{}, text, CompressionNone)

@@ -104,10 +104,10 @@ func (s *Segment) Each(fn func(i int, data []byte) error) error {
 		if _, skip := s.skip[it.head.index]; skip {
 			return nil
 		}
-		data, err := unpack(raw, it.data, it.head.encoding, int(it.head.raw))
-		if err != nil {
-			damages = append(damages, Damage{name, it.off, it.end - it.off, err.Error()})
-			return nil
+		data, damage := unpack(raw, it.data, it.head.encoding, int(it.head.raw))
+		if damage != nil {
+			damages = append(damages, Damage{name, it.off, it.end - it.off, damage.Error()})
+			return nil //nolint:nilerr // It is reported.
 		}
 		if it.head.encoding != encodingNone {
 			raw = data

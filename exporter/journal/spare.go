@@ -107,7 +107,7 @@ func (j *Journal) createFile(head *fileHeader) (*active, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := head.append(nil)
+	b := head.encode()
 	if _, err := f.WriteAt(b, 0); err != nil {
 		return nil, errors.Join(err, f.Close(), j.remove(name))
 	}

@@ -1,6 +1,9 @@
 package journal
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const generations = 4 // Parts of the window that are forgotten at once.
 
@@ -37,8 +40,8 @@ func (w *window) add(h Hash, now time.Time) {
 
 func (w *window) has(h Hash, now time.Time) bool {
 	w.forget(now)
-	for i := len(w.parts) - 1; i >= 0; i-- {
-		if _, ok := w.parts[i].known[h]; ok {
+	for _, part := range slices.Backward(w.parts) {
+		if _, ok := part.known[h]; ok {
 			return true
 		}
 	}

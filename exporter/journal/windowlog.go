@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -76,7 +77,7 @@ func (l *windowLog) begin(j *Journal, now time.Time) error {
 	l.number++
 	head := fileHeader{kind: kindWindow, run: j.run, number: l.number, created: now.UnixNano()}
 	name := filepath.Join(j.dir, windowPrefix+fileName(l.number, windowSuffix))
-	b := head.append(nil)
+	b := head.encode()
 	if err := replaceFile(j.fs, j.dir, name, b); err != nil {
 		return err
 	}
@@ -102,8 +103,7 @@ func (l *windowLog) forget(j *Journal, now time.Time) {
 	if l.file != nil {
 		later = l.file.hashes
 	}
-	for i := len(l.old) - 1; i >= 0; i-- {
-		f := l.old[i]
+	for i, f := range slices.Backward(l.old) {
 		if now.Sub(f.ended) < j.s.Window && later < j.s.WindowRequests {
 			later += f.hashes
 			continue
@@ -178,7 +178,7 @@ func (l *windowLog) merge(j *Journal, hashes []Hash) {
 	l.number++
 	head := fileHeader{kind: kindWindow, run: j.run, number: l.number, created: now.UnixNano()}
 	name := filepath.Join(j.dir, windowPrefix+fileName(l.number, windowSuffix))
-	b := head.append(nil)
+	b := head.encode()
 	b = appendHashes(b, hashes, head.seed(), int64(len(b)), 0)
 	b = appendMark(b, kindClose, head.seed(), int64(len(b)), head.created, uint32(len(hashes))) //nolint:gosec // Bounded.
 	if err := replaceFile(j.fs, j.dir, name, b); err != nil {
