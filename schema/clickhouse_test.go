@@ -29,7 +29,7 @@ func TestMigrateClickHouse(t *testing.T) {
 	t.Run("EveryTableIsThere", func(t *testing.T) {
 		t.Parallel()
 		tables := ch.Exec(t, "SELECT name FROM system.tables WHERE database = '"+cfg.Database+"' ORDER BY name")
-		for _, name := range []string{"AgentExecution", "AgentLog", "AgentMetrics", "AgentMetricsDaily", "AgentMetricsHourly", "ExecutionTrail", "RequestLog", "SecurityEvents", "Span", "SystemErrors", "SystemMetrics"} {
+		for _, name := range []string{"AgentExecution", "AgentLog", "AgentMetrics", "AgentMetricsDaily", "AgentMetricsHourly", "AgentMetricsTotal", "ExecutionTrail", "RequestLog", "SecurityEvents", "Span", "SystemErrors", "SystemMetrics"} {
 			require.Contains(t, strings.Split(tables, "\n"), name)
 		}
 	})

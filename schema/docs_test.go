@@ -28,7 +28,8 @@ var documented = []struct{ name, about string }{
 	{"SystemErrors", ""},
 	{"SystemMetrics", ""},
 	{"SecurityEvents", ""},
-	{"AgentMetrics", "View: figures of each agent by hour and by day, always current. Read it with a condition on period, 'hour' or 'day'."},
+	{"AgentMetrics", "View: figures of each agent by hour and by day, always current. Read it with a condition on period, 'hour' or 'day'. Figures of several periods: counts, sums, the least and the most can be taken together; for percentiles and users ask AgentMetricsTotal."},
+	{"AgentMetricsTotal", "View with parameters: figures of each agent over a span, in the columns of AgentMetrics; agents without a run in it are left out. FROM agenttrail.AgentMetricsTotal(from = '2026-01-01 00:00:00', to = now()). The span is made of the hours, UTC, that begin at or after from and before to: with both on the hour it is exact. Whole days are read from the states of days, the rest from those of hours; before the retention of AgentMetricsHourly only whole days count."},
 	{"UserAgentUsage", "View: how each user uses each agent, by day."},
 	{"SystemErrorGroups", "View: errors that are the same, with how often they happened and whom they hit."},
 	{"ExecutionDetail", "View: one row per run with its request, its steps' tokens and how many calls, log records and errors it has. What names no run belongs to the outermost run of its trace. To look up one run among very many, add SETTINGS enable_join_runtime_filters_index_analysis = 1."},
@@ -42,14 +43,8 @@ var documented = []struct{ name, about string }{
 
 // meanings are of columns of views, which have no comments in the database unless a column of the same name has.
 var meanings = map[string]string{
-	"AgentMetrics.period":               "hour or day",
-	"AgentMetrics.periodStart":          "Start of the hour or day in which the runs started, UTC",
-	"AgentMetrics.avgDuration":          "Mean duration, ms",
-	"AgentMetrics.p50Duration":          "Median duration, ms, within 1 %",
-	"AgentMetrics.p95Duration":          "95th percentile of durations, ms, within 1 %",
-	"AgentMetrics.p99Duration":          "99th percentile of durations, ms, within 1 %",
-	"AgentMetrics.uniqueUsers":          "Distinct users, estimated beyond a few tens of thousands",
-	"AgentMetrics.errorCounts":          "JSON object: runs that did not succeed, by error code",
+	"AgentMetricsTotal.period":          "total",
+	"AgentMetricsTotal.periodStart":     "Start of the span, as given",
 	"ExecutionDetail.requestId":         "Request that led to the run: the one that names it, else the last of its trace to begin before the run; NULL when there is none",
 	"ExecutionDetail.requestMethod":     "HTTP method of that request",
 	"ExecutionDetail.requestRoute":      "Route template that matched",
@@ -81,7 +76,7 @@ var meanings = map[string]string{
 }
 
 // sources are where the columns of views come from.
-var sources = map[string]string{"AgentMetrics": "AgentMetricsHourly", "ExecutionDetail": "AgentExecution"}
+var sources = map[string]string{"AgentMetricsTotal": "AgentMetrics", "ExecutionDetail": "AgentExecution"}
 
 // TestTablesDocument compares docs/tables.md with a fresh database. "make generate" writes it anew.
 func TestTablesDocument(t *testing.T) {
@@ -111,9 +106,11 @@ func TestTablesDocument(t *testing.T) {
 		comments[r[0]+"."+r[1]] = r[3]
 	}
 	// A view with a parameter has no columns before it has a value.
-	columns["ExecutionTrail"] = nil
-	for _, r := range rows("DESCRIBE TABLE (SELECT * FROM " + db + ".ExecutionTrail(id = ''))") {
-		columns["ExecutionTrail"] = append(columns["ExecutionTrail"], []string{r[0], r[1], ""})
+	for name, parameters := range map[string]string{"ExecutionTrail": "id = ''", "AgentMetricsTotal": "from = '2026-01-01 00:00:00', to = '2026-01-02 00:00:00'"} {
+		columns[name] = nil
+		for _, r := range rows("DESCRIBE TABLE (SELECT * FROM " + db + "." + name + "(" + parameters + "))") {
+			columns[name] = append(columns[name], []string{r[0], r[1], ""})
+		}
 	}
 
 	var doc strings.Builder

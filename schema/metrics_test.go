@@ -20,7 +20,8 @@ const runsFrom = "toDateTime64('2025-12-16 00:00:00', 9, 'UTC')"
 
 // generateRuns is a statement that inserts runs number first to first+count into AgentExecution. What a run is like
 // depends on its number only, through hashes, so that every engine makes the same ones. start is an expression for when
-// run `n` starts, in ns after runsFrom; u(k) of it is a number from [0, 1), h(k) an integer, both different for each k.
+// run `n` starts, in ns after runsFrom; u(k) of it is a number from [0, 1), h(k) an integer, both different for each k. A run counts as stored when
+// it started, long ago, so that its day may be settled at once.
 func generateRuns(db string, agents, first, count int, start string) string {
 	hash := strings.NewReplacer("u(", "1 / 18446744073709551616 * h(").Replace
 	sql := hash(`
@@ -44,13 +45,14 @@ SELECT
     h(14) % 8000 AS outputTokens,
     h(15) % 100000 AS cacheReadTokens,
     if(h(16) % 3 = 0, h(16) % 30000, 0) AS cacheWriteTokens,
-    h(17) % 4000 AS reasoningTokens
+    h(17) % 4000 AS reasoningTokens,
+    startedAt AS ingestedAt
 FROM (SELECT number AS n FROM numbers({first}, {count}))`)
 	sql = strings.NewReplacer(
 		"{agents}", fmt.Sprint(agents), "{from}", runsFrom, "{first}", fmt.Sprint(first), "{count}", fmt.Sprint(count), "{start}", hash(start),
 	).Replace(sql)
 	sql = strings.ReplaceAll(sql, "h(", "cityHash64(n, ")
-	return "INSERT INTO " + db + ".AgentExecution (id, agentId, userId, status, startedAt, duration, errorCode, creditsConsumed, cost, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, reasoningTokens)" + sql
+	return "INSERT INTO " + db + ".AgentExecution (id, agentId, userId, status, startedAt, duration, errorCode, creditsConsumed, cost, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, reasoningTokens, ingestedAt)" + sql
 }
 
 // startOnDay lets runs start all over one day, a few of them exactly at an hour or 1 ns before it.
@@ -59,10 +61,15 @@ func startOnDay(day string) string {
 	return "(" + day + ") * 24 * " + hour + " + multiIf(u(20) < 0.01, h(21) % 24 * " + hour + ", u(20) < 0.02, (h(21) % 24 + 1) * " + hour + " - 1, h(21) % (24 * " + hour + "))"
 }
 
-// metricsFromRuns computes AgentMetrics from the runs, each column by other means than the states where there are any:
-// uniqExact, a count per error code, the period from the epoch's nanoseconds.
-func metricsFromRuns(db, period string, seconds int) string {
-	return strings.NewReplacer("{db}", db, "{period}", period, "{seconds}", fmt.Sprint(seconds)).Replace(`
+// periodOfLength is when the period of a run begins, in seconds since the epoch, from the epoch's nanoseconds.
+func periodOfLength(seconds int) string {
+	return strings.ReplaceAll("intDiv(toUnixTimestamp64Nano(startedAt), {seconds} * 1000000000) * {seconds}", "{seconds}", fmt.Sprint(seconds))
+}
+
+// metricsFromRuns computes AgentMetrics from the runs for which a condition holds, each column by other means than the
+// states where there are any: distinct values of an array, a count per error code. at is when the period of a run begins.
+func metricsFromRuns(db, period, at, where string) string {
+	return strings.NewReplacer("{db}", db, "{period}", period, "{at}", at, "{where}", where).Replace(`
 SELECT * EXCEPT (reasons) FROM (
 SELECT
     toString(agentId) AS agentId, '{period}' AS period, toDateTime(at, 'UTC') AS periodStart,
@@ -83,26 +90,48 @@ SELECT
 FROM
 (
     SELECT
-        agentId, status, intDiv(toUnixTimestamp64Nano(startedAt), {seconds} * 1000000000) * {seconds} AS at,
+        agentId, status, {at} AS at,
         multiIf(status = 'success', '', errorCode != '', toString(errorCode), toString(status)) AS reason,
         count() AS runs, groupArray(duration) AS durations, groupUniqArray(userId) AS users,
         sum(toDecimal128(creditsConsumed, 6)) AS credits, sum(toDecimal128(if(cost IS NULL, toDecimal64(0, 9), assumeNotNull(cost)), 9)) AS costs,
         sum(e.inputTokens) AS input, sum(e.outputTokens) AS output, sum(e.cacheReadTokens) AS cacheRead, sum(e.cacheWriteTokens) AS cacheWrite, sum(e.reasoningTokens) AS reasoning
     FROM {db}.AgentExecution AS e
+    WHERE {where}
     GROUP BY agentId, at, status, reason
 )
 GROUP BY agentId, at)`)
 }
 
-// metricsFromView reads the same columns from the view.
-func metricsFromView(db, period string) string {
+// metricsFrom reads the same columns from a view.
+func metricsFrom(view string) string {
 	return `
 SELECT
     toString(agentId), toString(period), periodStart, totalExecutions, successfulExecutions, failedExecutions, timeouts, avgDuration, minDuration, maxDuration,
     p50Duration, p95Duration, p99Duration, uniqueUsers, totalCreditsConsumed, totalCost,
     inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, reasoningTokens,
     arraySort(JSONExtractKeysAndValues(errorCounts, 'UInt64'))
-FROM ` + db + `.AgentMetrics WHERE period = '` + period + `'`
+FROM ` + view
+}
+
+// onlyInOne gives rows that only one of two queries has, none when both have the same; a row that one has twice is
+// different.
+func onlyInOne(t *testing.T, ch *enginetest.CH, first, second string) string {
+	t.Helper()
+	return strings.TrimSpace(ch.Exec(t, "SELECT 'only in the first', * FROM ("+first+" EXCEPT ALL "+second+") ORDER BY ALL LIMIT 2") +
+		ch.Exec(t, "SELECT 'only in the second', * FROM ("+second+" EXCEPT ALL "+first+") ORDER BY ALL LIMIT 2"))
+}
+
+// settleDays stores what comes out of the states of all days, now instead of some seconds later.
+func settleDays(t *testing.T, ch *enginetest.CH, db string) {
+	t.Helper()
+	ch.Exec(t, "SYSTEM REFRESH VIEW "+db+".AgentMetricsDailySettle")
+	ch.Exec(t, "SYSTEM WAIT VIEW "+db+".AgentMetricsDailySettle")
+}
+
+// unsettledDays counts the days of agents whose settled figures are not of all their runs.
+func unsettledDays(t *testing.T, ch *enginetest.CH, db string) string {
+	t.Helper()
+	return strings.TrimSpace(ch.Exec(t, "SELECT count() FROM (SELECT max(settled) AS s FROM "+db+".AgentMetricsDaily GROUP BY agentId, periodStart HAVING s.fingerprint != sum(fingerprint))"))
 }
 
 // TestAgentMetricsEqualsRecomputation stores 100,000 runs of 20 agents over 30 days in many blocks, out of order and
@@ -146,11 +175,8 @@ func TestAgentMetricsEqualsRecomputation(t *testing.T) {
 	require.Equal(t, fmt.Sprint(total), one("SELECT count() FROM "+db+".AgentExecution"))
 	require.Equal(t, "20\t30\t4", one("SELECT uniqExact(agentId), uniqExact(toDate(startedAt)), uniqExact(status) FROM "+db+".AgentExecution"))
 
-	// different gives rows that only one side has, none when both are equal; a row that one side has twice is different.
 	different := func(period string, seconds int) string {
-		runs, view := metricsFromRuns(db, period, seconds), metricsFromView(db, period)
-		return one("SELECT 'only from runs', * FROM ("+runs+" EXCEPT ALL "+view+") ORDER BY ALL LIMIT 2") +
-			one("SELECT 'only in view', * FROM ("+view+" EXCEPT ALL "+runs+") ORDER BY ALL LIMIT 2")
+		return onlyInOne(t, ch, metricsFromRuns(db, period, periodOfLength(seconds), "true"), metricsFrom(db+".AgentMetrics WHERE period = '"+period+"'"))
 	}
 	equal := func(t *testing.T) {
 		t.Helper()
@@ -159,6 +185,12 @@ func TestAgentMetricsEqualsRecomputation(t *testing.T) {
 	}
 	equal(t)
 	merge()
+	equal(t)
+	settleDays(t, ch, db)
+	require.Equal(t, "0", unsettledDays(t, ch, db))
+	equal(t)
+	merge()
+	require.Equal(t, "0", unsettledDays(t, ch, db))
 	equal(t)
 
 	// What the comparison with the same formula cannot tell.
@@ -198,6 +230,11 @@ func TestAgentMetricsEqualsRecomputation(t *testing.T) {
 	equal(t)
 	retry("second")
 	require.Equal(t, fmt.Sprint(total+1000), one("SELECT count() FROM "+db+".AgentExecution"))
+	equal(t)
+	settleDays(t, ch, db)
+	require.Equal(t, "0", unsettledDays(t, ch, db))
+	equal(t)
+	merge()
 	equal(t)
 
 	// The comparison notices one run that only one side has.

@@ -16,8 +16,8 @@ import (
 )
 
 // Retention is how many days a table keeps its rows, by its name, counted from the time of the event. Whole partitions
-// are dropped, so rows live up to one partition longer: a day, or a month for SecurityEvents, AgentMetricsHourly and
-// UserAgentUsage, or a year for AgentMetricsDaily. A table that is not named keeps what it has, and a new one takes its
+// are dropped, so rows live up to one partition longer: a day, or a month for SecurityEvents, AgentMetricsHourly,
+// AgentMetricsDaily and UserAgentUsage. A table that is not named keeps what it has, and a new one takes its
 // default.
 type Retention map[string]int
 
