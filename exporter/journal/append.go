@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sync"
 )
 
 // request is what one call of Append waits for.
@@ -18,17 +17,15 @@ type request struct {
 	waiters []chan error // Of duplicates.
 }
 
-var requests = sync.Pool{New: func() any { return &request{done: make(chan error, 1)} }}
-
 const maxPooledBuffer = 1 << 20
 
-func (r *request) release() {
+func (j *Journal) release(r *request) {
 	clear(r.records[:cap(r.records)])
 	r.records, r.buf, r.waiters = r.records[:0], r.buf[:0], nil
 	if cap(r.buf) > maxPooledBuffer {
 		r.buf = nil
 	}
-	requests.Put(r)
+	j.requests.Put(r)
 }
 
 // Append writes the records of one request. It returns nil when they are durable.
@@ -45,11 +42,14 @@ func (j *Journal) Append(ctx context.Context, recs ...*Record) (duplicate bool, 
 	if err := check(recs); err != nil {
 		return false, err
 	}
-	r := requests.Get().(*request) //nolint:forcetypeassert // The pool has nothing else.
+	r, _ := j.requests.Get().(*request)
+	if r == nil {
+		r = &request{done: make(chan error, 1)}
+	}
 	r.hash = recs[0].Hash
 	r.records = append(r.records, recs...)
 	if duplicate, err := j.begin(ctx, r); duplicate || err != nil {
-		r.release()
+		j.release(r)
 		return duplicate, err
 	}
 	for i, rec := range recs {
@@ -58,7 +58,7 @@ func (j *Journal) Append(ctx context.Context, recs ...*Record) (duplicate bool, 
 		}, rec.Data, j.s.Compression)
 	}
 	if err := j.enqueue(r); err != nil {
-		r.release()
+		j.release(r)
 		return false, err
 	}
 	select {
@@ -69,7 +69,7 @@ func (j *Journal) Append(ctx context.Context, recs ...*Record) (duplicate bool, 
 		}
 		err = <-r.done
 	}
-	r.release()
+	j.release(r)
 	return false, err
 }
 
@@ -133,7 +133,7 @@ func (j *Journal) enqueue(r *request) error {
 	switch {
 	case j.closed:
 		err = errClosed
-	case j.bytes+j.queued+size > j.s.MaxBytes:
+	case j.bytes+j.queued+size+2*recordHead > j.s.MaxBytes:
 		err = &Error{ReasonFull, fmt.Errorf("append to journal: its %d bytes are used up: "+
 			"see why the database does not take rows, or allow more bytes", j.s.MaxBytes)}
 	default:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 )
 
@@ -51,6 +52,9 @@ func fault(verb string, err error) *Error {
 		reason, advice = ReasonNoSpace, "make room on the disk"
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
 		reason, advice = ReasonReadOnly, "make the folder writable for this user"
+	}
+	if p, ok := errors.AsType[*fs.PathError](err); ok { // An open file keeps the name that it was made under.
+		err = fmt.Errorf("%s %s: %w", p.Op, strings.TrimSuffix(p.Path, tmpSuffix), p.Err)
 	}
 	return &Error{reason, fmt.Errorf("%s: %w: %s", verb, err, advice)}
 }

@@ -43,6 +43,8 @@ type Journal struct {
 	group  []byte     // Reused.
 	batch  []*request // Reused.
 
+	requests sync.Pool // Of *request. Not of all journals: a channel stays in the bubble of its test.
+
 	spare spare
 	log   windowLog
 
@@ -121,7 +123,7 @@ func (j *Journal) Close(ctx context.Context) error {
 	over := make(chan error, 1)
 	go func() {
 		j.done.Wait()
-		over <- j.release()
+		over <- j.closeFiles()
 	}()
 	select {
 	case err := <-over:
@@ -131,8 +133,8 @@ func (j *Journal) Close(ctx context.Context) error {
 	}
 }
 
-// release closes the files. The goroutines are gone.
-func (j *Journal) release() error {
+// closeFiles is called when the goroutines are gone.
+func (j *Journal) closeFiles() error {
 	j.commit.Lock()
 	defer j.commit.Unlock()
 	if j.lock == nil {

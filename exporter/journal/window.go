@@ -27,7 +27,7 @@ func (w *window) add(h Hash, now time.Time) {
 	last := len(w.parts) - 1
 	if last < 0 || now.Sub(w.parts[last].begun) >= w.age/generations || len(w.parts[last].known) >= max(1, w.limit/generations) {
 		if last >= 0 {
-			w.parts[last].ended = now
+			w.parts[last].ended = earlier(now, w.parts[last].begun.Add(w.age/generations))
 		}
 		w.parts = append(w.parts, generation{begun: now, known: map[Hash]struct{}{}})
 		if last++; last > generations {
@@ -60,6 +60,13 @@ func (w *window) forget(now time.Time) {
 		}
 		w.drop()
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 func (w *window) drop() {

@@ -39,7 +39,7 @@ func (l *windowLog) append(j *Journal, hashes []Hash) error {
 		return nil
 	}
 	if f := l.file; f != nil && (now.Sub(f.begun) >= j.s.Window/generations || f.hashes >= max(1, j.s.WindowRequests/generations)) {
-		l.end(now)
+		l.end(earlier(now, f.begun.Add(j.s.Window/generations)))
 	}
 	if l.file == nil {
 		if err := l.begin(j, now); err != nil {
