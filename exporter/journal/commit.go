@@ -20,6 +20,9 @@ type active struct {
 	seg  *Segment // Its end, size and count are those of what is durable.
 	seed uint32
 
+	durable int64    // Where the last group ends.
+	before  previous // What its marks say.
+
 	buf [recordHead]byte
 }
 
@@ -161,6 +164,7 @@ func (j *Journal) write(group []*request, size int64, records int) (fsync time.D
 	fsync = j.now().Sub(start)
 	a.seg.count += records
 	a.seg.end += int64(len(buf))
+	a.durable = a.seg.end
 	a.commitMark(start)
 	if cap(buf) > 2*maxGroup {
 		j.group = nil
@@ -175,7 +179,7 @@ func (a *active) commitMark(now time.Time) { a.mark(kindCommit, now) }
 func (a *active) closeMark(now time.Time) { a.mark(kindClose, now) }
 
 func (a *active) mark(kind recordKind, now time.Time) {
-	b := appendMark(a.buf[:0], kind, a.seed, a.seg.end, now.UnixNano(), uint32(a.seg.count)) //nolint:gosec // Checked by ready.
+	b := appendMark(a.buf[:0], kind, a.seed, a.seg.end, now.UnixNano(), uint32(a.seg.count), a.before) //nolint:gosec // Few.
 	if _, err := a.f.WriteAt(b, a.seg.end); err == nil {
 		a.seg.end += int64(len(b)) // Else what was written of it is written over, or is a torn tail.
 	}
@@ -212,6 +216,7 @@ func (j *Journal) ready() error {
 	if err != nil {
 		return fmt.Errorf("make segment: %w", err)
 	}
+	a.before = j.before(a.seg.Number)
 	j.active = a
 	j.mu.Lock()
 	defer j.mu.Unlock()

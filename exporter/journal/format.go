@@ -18,7 +18,8 @@ import (
 //	record  magic "ATJr", kind u8, encoding u8, place u16, index u32, part u32, length u32, raw length u32,
 //	        hash [16], places u16, 0 u16, CRC32C of kind of file, run, number, offset and these
 //	        data, CRC32C of the data xor that of the header
-//	mark    as a record without data; the first 8 bytes of hash are the time (Unix, ns)
+//	mark    as a record without data; hash is the time i64 (Unix, ns) and how long the segment before is at least u64,
+//	        part is how much lower its number is, 0 if there is none
 const (
 	fileMagic   = 0x314a5441 // ATJ1
 	recordMagic = 0x724a5441 // ATJr
@@ -180,6 +181,16 @@ func bind(b []byte, seed uint32, offset int64, index uint32) {
 	}
 }
 
+// previous is what a mark says of the segment before, so that it is noticed if that was cut off.
+type previous struct {
+	back   uint32 // Its number is so much lower.
+	length int64  // What was durable of it when it was closed, in bytes.
+}
+
+func (h *recordHeader) previous() previous {
+	return previous{h.part, int64(le.Uint64(h.hash[8:]))} //nolint:gosec // Back again from appendMark.
+}
+
 // headCRC is the CRC of the header of a record at an offset.
 func headCRC(b []byte, seed uint32, offset int64) uint32 {
 	var at [8]byte
@@ -235,11 +246,12 @@ func appendRecord(dst []byte, h recordHeader, data []byte, c Compression) []byte
 }
 
 // appendMark appends a mark and binds it.
-func appendMark(dst []byte, kind recordKind, seed uint32, offset, now int64, index uint32) []byte {
+func appendMark(dst []byte, kind recordKind, seed uint32, offset, now int64, index uint32, before previous) []byte {
 	start := len(dst)
 	dst = append(dst, make([]byte, recordHead)...)
-	h := recordHeader{kind: kind}
-	le.PutUint64(h.hash[:], uint64(now)) //nolint:gosec // A time.
+	h := recordHeader{kind: kind, part: before.back}
+	le.PutUint64(h.hash[:], uint64(now))            //nolint:gosec // A time.
+	le.PutUint64(h.hash[8:], uint64(before.length)) //nolint:gosec // Not negative.
 	h.put(dst[start:])
 	bind(dst[start:], seed, offset, index)
 	return dst

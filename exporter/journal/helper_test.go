@@ -25,6 +25,9 @@ func open(t *testing.T, s journal.Settings) *journal.Journal {
 	return j
 }
 
+// ctx is for where there is no test to ask.
+var ctx = context.Background()
+
 func hash(n int) journal.Hash { return journal.Hash{byte(n), byte(n >> 8), byte(n >> 16), 1} }
 
 func rec(n int, data string) *journal.Record {

@@ -8,6 +8,7 @@ type inspection struct {
 	damages []Damage
 	good    int // Records that are delivered.
 	hashes  []Hash
+	before  previous // What its marks say of the segment before.
 
 	// What is delivered of after the last mark, with this mark. Nothing says that it is durable.
 	from, to int64
@@ -65,6 +66,7 @@ func (in *inspector) item(it *item) error {
 		in.marked = true
 		in.s.created = time.Unix(0, int64(le.Uint64(it.head.hash[:8]))) //nolint:gosec // A time.
 	}
+	in.before = it.head.previous()
 	in.closed = in.closed || it.head.kind == kindClose
 	for _, p := range in.pending {
 		in.damage(p)
@@ -92,6 +94,7 @@ func (in *inspector) deliver(h recordHeader) {
 // tail decides on what follows the last mark. No mark says that it was acknowledged, so parts of requests that are not
 // there completely are not delivered: their requests will come again.
 func (in *inspector) tail() error {
+	damaged := false
 	in.sealable = len(in.pending) == 0 || len(in.pending) == 1 && in.pending[0].off == in.last
 	for _, p := range in.pending {
 		torn := p.cut && !in.closed
@@ -105,7 +108,7 @@ func (in *inspector) tail() error {
 			in.torn = true
 		} else {
 			in.damage(p)
-			in.sealable = false
+			damaged, in.sealable = true, false
 		}
 	}
 	if len(in.open) > 0 {
@@ -113,10 +116,11 @@ func (in *inspector) tail() error {
 	}
 	for i := 0; i < len(in.open); {
 		n := int(in.open[i].places)
-		if !in.torn {
+		all := damaged && !in.torn // It was complete once.
+		if all {
 			n = 1
 		}
-		if n == 1 && !in.torn || complete(in.open[i:], n) {
+		if all || complete(in.open[i:], n) {
 			for _, h := range in.open[i : i+n] {
 				in.deliver(h)
 			}

@@ -40,6 +40,7 @@ type Journal struct {
 	commit sync.Mutex // Held while the active file is written.
 	active *active    // nil until it is needed.
 	broken *breakage  // Why the active file cannot be written any more.
+	last   closedFile
 	group  []byte     // Reused.
 	batch  []*request // Reused.
 

@@ -74,6 +74,7 @@ type found struct {
 	kind     fileKind
 	head     fileHeader
 	start    int64
+	size     int64 // As found.
 	damages  []Damage
 	readable bool // The header is.
 }
@@ -112,12 +113,19 @@ func (j *Journal) recover(ctx context.Context) error {
 	if segments, err = j.dropReplaced(segments); err != nil {
 		return err
 	}
+	lengths := map[uint64]length{}
 	for _, f := range segments {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := j.recoverSegment(f); err != nil {
+		if err := j.recoverSegment(f, lengths); err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	for _, f := range segments { // A later one knows how long one must be.
+		if least := lengths[f.number]; f.readable && least.run == f.head.run && f.size < least.length {
+			f.damages = []Damage{{f.name, f.size, least.length - f.size, "the file is shorter than it was"}}
+			j.report(f)
 		}
 	}
 	if err := j.recoverProgress(progresses); err != nil {
@@ -211,7 +219,13 @@ func (j *Journal) dropReplaced(files []*found) (keep []*found, err error) {
 	return keep, nil
 }
 
-func (j *Journal) recoverSegment(f *found) error {
+// length is how long a segment is at least.
+type length struct {
+	run    [16]byte
+	length int64
+}
+
+func (j *Journal) recoverSegment(f *found, lengths map[uint64]length) error {
 	if !f.readable {
 		return j.setAside(f)
 	}
@@ -227,6 +241,7 @@ func (j *Journal) recoverSegment(f *found) error {
 		Number: f.number, Run: f.head.run, j: j, layout: f.head.layout, recovered: true, start: f.start,
 		created: unix(f.head.created),
 	}
+	f.size = src.size
 	in, err := inspect(s, src, f.name)
 	if err = errors.Join(err, src.Close()); err != nil {
 		return err
@@ -241,6 +256,9 @@ func (j *Journal) recoverSegment(f *found) error {
 		j.s.Logger.Info("a segment of the journal ends in requests that were not acknowledged", zap.String("file", f.name))
 	}
 	f.damages = append(f.damages, in.damages...)
+	if in.before.back != 0 {
+		lengths[f.number-uint64(in.before.back)] = length{f.head.run, in.before.length}
+	}
 	j.report(f)
 	if in.good == 0 {
 		if len(f.damages) > 0 {
@@ -288,7 +306,7 @@ func (j *Journal) harden(s *Segment, name string, in *inspection) (err error) {
 	if err := f.Sync(); err != nil || !in.sealable {
 		return err
 	}
-	a := &active{f: f, seg: s, seed: s.seed()}
+	a := &active{f: f, seg: s, seed: s.seed(), before: in.before}
 	s.end, s.size = in.to, in.to
 	clear(s.bad)
 	a.closeMark(s.created)

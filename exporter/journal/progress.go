@@ -34,7 +34,7 @@ func (j *Journal) writeProgress(s *Segment, p Progress) error {
 		b = appendRecord(b, recordHeader{}, text, CompressionNone)
 		bind(b[at:], head.seed(), int64(at), 0)
 	}
-	b = appendMark(b, kindClose, head.seed(), int64(len(b)), head.created, 1)
+	b = appendMark(b, kindClose, head.seed(), int64(len(b)), head.created, 1, previous{})
 	return j.withReserve(func() error { return replaceFile(j.fs, j.dir, j.progressName(s.Number), b) })
 }
 

@@ -85,6 +85,7 @@ func (j *Journal) copyRecords(to, from *active) error {
 		err = fmt.Errorf("read it back: %d records of %d", to.seg.count, from.seg.count)
 	}
 	to.seg.size = to.seg.end
+	to.before, to.durable = j.before(to.seg.Number), to.seg.end
 	if err == nil && to.seg.count > 0 {
 		to.commitMark(j.now())
 	}

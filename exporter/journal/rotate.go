@@ -1,6 +1,9 @@
 package journal
 
-import "context"
+import (
+	"context"
+	"math"
+)
 
 // Rotate closes the open segment and returns it; nil if it is empty. It waits for the group that is being written.
 func (j *Journal) Rotate(context.Context) (*Segment, error) {
@@ -21,11 +24,26 @@ func (j *Journal) Rotate(context.Context) (*Segment, error) {
 	return j.rotate(), nil
 }
 
+// closedFile is the segment that was closed last.
+type closedFile struct {
+	number  uint64
+	durable int64
+}
+
+// before returns what the marks of a segment say of the one before.
+func (j *Journal) before(number uint64) previous {
+	back := number - j.last.number
+	if j.last.number == 0 || back > math.MaxUint32 {
+		return previous{}
+	}
+	return previous{uint32(back), j.last.durable}
+}
+
 // rotate closes the active file; commit is held.
 func (j *Journal) rotate() *Segment {
 	a := j.active
 	a.closeMark(j.now())
-	j.active = nil
+	j.active, j.last = nil, closedFile{a.seg.Number, a.durable}
 	j.mu.Lock()
 	j.count(a.seg)
 	j.open = openStats{}

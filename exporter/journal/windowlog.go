@@ -121,7 +121,7 @@ func (l *windowLog) close(j *Journal) error {
 		return nil
 	}
 	f := l.file
-	b := appendMark(nil, kindClose, f.seed, f.off, j.now().UnixNano(), uint32(f.hashes)) //nolint:gosec // Bounded.
+	b := appendMark(nil, kindClose, f.seed, f.off, j.now().UnixNano(), uint32(f.hashes), previous{}) //nolint:gosec // Bounded.
 	_, err := f.f.WriteAt(b, f.off)
 	if err == nil {
 		err = f.f.Sync()
@@ -180,7 +180,7 @@ func (l *windowLog) merge(j *Journal, hashes []Hash) {
 	name := filepath.Join(j.dir, windowPrefix+fileName(l.number, windowSuffix))
 	b := head.encode()
 	b = appendHashes(b, hashes, head.seed(), int64(len(b)), 0)
-	b = appendMark(b, kindClose, head.seed(), int64(len(b)), head.created, uint32(len(hashes))) //nolint:gosec // Bounded.
+	b = appendMark(b, kindClose, head.seed(), int64(len(b)), head.created, uint32(len(hashes)), previous{}) //nolint:gosec // Bounded.
 	if err := replaceFile(j.fs, j.dir, name, b); err != nil {
 		return
 	}
