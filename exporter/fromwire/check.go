@@ -25,8 +25,8 @@ func (m message) String() string {
 	}
 }
 
-// open reads the field at hand of m, unless that is a message which has to be looked into, and says which.
-func (m message) open(r *reader) message {
+// read reads the field at hand of m, unless that is a message which has to be looked into, and says which.
+func (m message) read(r *reader) message {
 	switch {
 	case m == messageArray && r.num == 1:
 		return messageValue
@@ -50,41 +50,35 @@ func (m message) open(r *reader) message {
 	return messageNone
 }
 
-// check reads a message that is not kept. However deep it nests, that takes no stack of the goroutine: what is deeper
-// than [record.MaxDepth] still decides whether the request is malformed.
-func check(r reader, m message) *Error {
+// check reads the message m in the field at hand, of which nothing is kept. However deep it nests, that takes no stack
+// of the goroutine: what is deeper than [record.MaxDepth] still decides whether the request is malformed.
+func check(r *reader, m message) {
 	type outer struct {
 		end     int
 		message message
 	}
 	var few [16]outer
-	stack := few[:0]
+	stack := append(few[:0], outer{r.open(), m})
 	for {
 		for r.next() {
-			inner := m.open(&r)
-			if inner == messageNone {
-				continue
+			if inner := m.read(r); inner != messageNone {
+				stack = append(stack, outer{r.open(), m})
+				m = inner
 			}
-			in := r.message()
-			if r.err != nil {
-				break
-			}
-			if in.pos < len(in.buf) { // Empty ones are fine.
-				stack = append(stack, outer{len(r.buf), m})
-				r, m = in, inner
-			}
-		}
-		if r.err != nil || len(stack) == 0 {
-			return r.end(m.String())
 		}
 		top := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
-		r.buf, m = r.buf[:top.end], top.message
+		r.close(top.end, m.String())
+		if len(stack) == 0 {
+			return
+		}
+		m = top.message
 	}
 }
 
-// checkEntityRef reads an EntityRef, of which nothing is kept.
-func checkEntityRef(r reader) *Error {
+// checkEntityRef reads the EntityRef in the field at hand, of which nothing is kept.
+func checkEntityRef(r *reader) {
+	end := r.open()
 	for r.next() {
 		switch r.num {
 		case 1, 2, 3, 4: // Schema URL, type, keys of the id and of the description.
@@ -93,11 +87,12 @@ func checkEntityRef(r reader) *Error {
 			r.skip()
 		}
 	}
-	return r.end("EntityRef")
+	r.close(end, "EntityRef")
 }
 
-// checkExemplar reads an Exemplar, of which nothing is kept.
-func checkExemplar(r reader) *Error {
+// checkExemplar reads the Exemplar in the field at hand, of which nothing is kept.
+func checkExemplar(r *reader) {
+	end := r.open()
 	var traceID [16]byte
 	var spanID [8]byte
 	for r.next() {
@@ -109,10 +104,10 @@ func checkExemplar(r reader) *Error {
 		case 5:
 			r.traceID(&traceID)
 		case 7:
-			r.within(check(r.message(), messageKeyValue))
+			check(r, messageKeyValue)
 		default:
 			r.skip()
 		}
 	}
-	return r.end("Exemplar")
+	r.close(end, "Exemplar")
 }

@@ -24,7 +24,10 @@ import (
 // Strings in t alias b: the caller keeps b unchanged until it resets t.
 func Traces(b []byte, t *record.Traces) error {
 	t.Reset()
-	q := request{arena: &t.Arena, resources: &t.Resources, scopes: &t.Scopes, records: (*spans)(t)}
+	q := request{
+		arena: &t.Arena, resources: &t.Resources, scopes: &t.Scopes, traces: t,
+		names: names{"ExportTraceServiceRequest", "ResourceSpans", "ScopeSpans"},
+	}
 	if err := q.decode(b); err != nil {
 		t.Reset()
 		return fmt.Errorf("decode traces: %w", err)
@@ -35,7 +38,10 @@ func Traces(b []byte, t *record.Traces) error {
 // Logs fills l with the log records of b, an ExportLogsServiceRequest. The rules are those of [Traces].
 func Logs(b []byte, l *record.Logs) error {
 	l.Reset()
-	q := request{arena: &l.Arena, resources: &l.Resources, scopes: &l.Scopes, records: (*logs)(l)}
+	q := request{
+		arena: &l.Arena, resources: &l.Resources, scopes: &l.Scopes, logs: l,
+		names: names{"ExportLogsServiceRequest", "ResourceLogs", "ScopeLogs"},
+	}
 	if err := q.decode(b); err != nil {
 		l.Reset()
 		return fmt.Errorf("decode logs: %w", err)
@@ -46,7 +52,10 @@ func Logs(b []byte, l *record.Logs) error {
 // Metrics fills m with the metric points of b, an ExportMetricsServiceRequest. The rules are those of [Traces].
 func Metrics(b []byte, m *record.Metrics) error {
 	m.Reset()
-	q := request{arena: &m.Arena, resources: &m.Resources, scopes: &m.Scopes, records: (*metrics)(m)}
+	q := request{
+		arena: &m.Arena, resources: &m.Resources, scopes: &m.Scopes, metrics: m,
+		names: names{"ExportMetricsServiceRequest", "ResourceMetrics", "ScopeMetrics"},
+	}
 	if err := q.decode(b); err != nil {
 		m.Reset()
 		return fmt.Errorf("decode metrics: %w", err)

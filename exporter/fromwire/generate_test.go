@@ -3,9 +3,7 @@ package fromwire
 import (
 	"math"
 	"math/rand/v2"
-	"testing"
 
-	"github.com/stretchr/testify/require"
 	logspb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	metricspb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	tracespb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
@@ -286,41 +284,4 @@ func (g *generator) unknown() []byte {
 	default:
 		return tagged(n, protowire.Type(g.IntN(8)), g.varint(g.Uint64N(5)))
 	}
-}
-
-func tagged(n protowire.Number, wire protowire.Type, v []byte) []byte {
-	return append(protowire.AppendTag(nil, n, wire), v...)
-}
-
-// TestGeneratedRequestsGiveTheSameRows also says whether the generator is worth anything: most requests are to be accepted, and some
-// are not.
-func TestGeneratedRequestsGiveTheSameRows(t *testing.T) {
-	t.Parallel()
-	const requests = 1500
-	for _, s := range signals {
-		t.Run(s.name, func(t *testing.T) {
-			t.Parallel()
-			c := newComparer()
-			accepted := 0
-			for seed := range uint64(requests) {
-				if s.require(c, t, generate(s, seed, 0)) {
-					accepted++
-				}
-			}
-			t.Logf("%d of %d requests accepted", accepted, requests)
-			require.Greater(t, accepted, requests/2)
-			require.Less(t, accepted, requests*19/20)
-		})
-	}
-}
-
-// FuzzGenerated compares the front ends on generated requests.
-func FuzzGenerated(f *testing.F) {
-	f.Add(uint64(1), uint64(2))
-	c := newComparer()
-	f.Fuzz(func(t *testing.T, seed1, seed2 uint64) {
-		for _, s := range signals {
-			s.require(c, t, generate(s, seed1, seed2))
-		}
-	})
 }

@@ -2,36 +2,26 @@ package fromwire
 
 import "github.com/agenttrail/agenttrail/exporter/record"
 
-// logs are the log records of a request.
-type logs record.Logs
-
-func (l *logs) names() (request, resource, scope string) {
-	return "ExportLogsServiceRequest", "ResourceLogs", "ScopeLogs"
-}
-
-func (l *logs) size() size { return size{records: len(l.Records)} }
-
-func (l *logs) drop(to size) { l.Records = cut(l.Records, to.records) }
-
-func (l *logs) add(r reader, resource, scope int) *Error {
+func addLog(l *record.Logs, r *reader, resource, scope int) {
 	l.Records = append(l.Records, record.Log{Resource: resource, Scope: scope})
-	return decodeLog(&l.Arena, r, &l.Records[len(l.Records)-1])
+	decodeLog(&l.Arena, r, &l.Records[len(l.Records)-1])
 }
 
-func decodeLog(a *record.Arena, r reader, l *record.Log) *Error {
+func decodeLog(a *record.Arena, r *reader, l *record.Log) {
+	end := r.open()
 	mark := a.AttrMark()
 	for r.next() {
 		switch r.num {
 		case 1:
 			l.Time = r.fixed64()
 		case 2:
-			l.Severity = record.SeverityOf(int32(r.varint())) //nolint:gosec // pdata, too, takes enums modulo 2^32.
+			l.Severity = record.SeverityOf(r.enum())
 		case 3:
-			l.SeverityText = text(r.bytes())
+			l.SeverityText = r.text()
 		case 5:
-			r.within(value(a, r.message(), &l.Body))
+			value(a, r, &l.Body)
 		case 6:
-			r.within(attr(a, r.message()))
+			attr(a, r)
 		case 7: // How many attributes were dropped.
 			r.varint()
 		case 8: // Flags.
@@ -43,11 +33,11 @@ func decodeLog(a *record.Arena, r reader, l *record.Log) *Error {
 		case 11:
 			l.Observed = r.fixed64()
 		case 12:
-			l.EventName = text(r.bytes())
+			l.EventName = r.text()
 		default:
 			r.skip()
 		}
 	}
 	l.Attrs = a.TakeAttrs(mark)
-	return r.end("LogRecord")
+	r.close(end, "LogRecord")
 }

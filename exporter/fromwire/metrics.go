@@ -2,47 +2,34 @@ package fromwire
 
 import "github.com/agenttrail/agenttrail/exporter/record"
 
-// metrics are the metrics of a request, with their points.
-type metrics record.Metrics
-
-func (m *metrics) names() (request, resource, scope string) {
-	return "ExportMetricsServiceRequest", "ResourceMetrics", "ScopeMetrics"
-}
-
-func (m *metrics) size() size { return size{records: len(m.Metrics), points: len(m.Points)} }
-
-func (m *metrics) drop(to size) {
-	m.Metrics = cut(m.Metrics, to.records)
-	m.Points = cut(m.Points, to.points)
-}
-
-// add decodes a metric. Its name may come after its points, so it is added last; one without data is left out.
-func (m *metrics) add(r reader, resource, scope int) *Error {
+// addMetric decodes a metric. Its name may come after its points, so it is added last; one without data is left out.
+func addMetric(m *record.Metrics, r *reader, resource, scope int) {
+	end := r.open()
 	points := len(m.Points)
 	meta := record.Metric{Resource: resource, Scope: scope}
 	for r.next() {
 		switch r.num {
 		case 1:
-			meta.Name = text(r.bytes())
+			meta.Name = r.text()
 		case 2: // Description.
 			r.bytes()
 		case 3:
-			meta.Unit = text(r.bytes())
+			meta.Unit = r.text()
 		case 5, 7, 9, 10, 11:
 			// One of these is the data. The last one wins, and nothing of those before remains.
 			m.Points = cut(m.Points, points)
 			meta.Kind, meta.Temporality, meta.Monotonic = kindOf(r.num), record.TemporalityUnspecified, false
-			r.within(m.data(r.message(), &meta))
+			decodeData(m, r, &meta)
 		case 12: // Metadata.
-			r.within(check(r.message(), messageKeyValue))
+			check(r, messageKeyValue)
 		default:
 			r.skip()
 		}
 	}
-	if meta.Kind != 0 && r.err == nil {
+	if meta.Kind != 0 {
 		m.Metrics = append(m.Metrics, meta)
 	}
-	return r.end("Metric")
+	r.close(end, "Metric")
 }
 
 // kindOf returns the kind of metric that the field of a Metric holds.
@@ -61,22 +48,23 @@ func kindOf(field int32) record.MetricKind {
 	}
 }
 
-// data decodes a Gauge, Sum, Histogram, ExponentialHistogram or Summary, which meta.Kind tells.
-func (m *metrics) data(r reader, meta *record.Metric) *Error {
+// decodeData decodes a Gauge, Sum, Histogram, ExponentialHistogram or Summary, which meta.Kind tells.
+func decodeData(m *record.Metrics, r *reader, meta *record.Metric) {
+	end := r.open()
 	hasTemporality := meta.Kind != record.MetricGauge && meta.Kind != record.MetricSummary
 	for r.next() {
 		switch {
 		case r.num == 1:
-			r.within(m.point(r.message(), meta.Kind))
+			addPoint(m, r, meta.Kind)
 		case r.num == 2 && hasTemporality:
-			meta.Temporality = record.TemporalityOf(int32(r.varint())) //nolint:gosec // pdata, too, takes enums modulo 2^32.
+			meta.Temporality = record.TemporalityOf(r.enum())
 		case r.num == 3 && meta.Kind == record.MetricSum:
 			meta.Monotonic = r.varint() != 0
 		default:
 			r.skip()
 		}
 	}
-	return r.end(dataNames[meta.Kind])
+	r.close(end, dataNames[meta.Kind])
 }
 
 var dataNames = [...]string{
@@ -87,19 +75,19 @@ var dataNames = [...]string{
 	record.MetricSummary:              "Summary",
 }
 
-// point decodes a point of the metric that is about to be added.
-func (m *metrics) point(r reader, kind record.MetricKind) *Error {
+// addPoint decodes a point of the metric that is about to be added.
+func addPoint(m *record.Metrics, r *reader, kind record.MetricKind) {
 	m.Points = append(m.Points, record.Point{Metric: len(m.Metrics)})
 	a, p := &m.Arena, &m.Points[len(m.Points)-1]
 	switch kind {
 	case record.MetricGauge, record.MetricSum:
-		return decodeNumber(a, r, p)
+		decodeNumber(a, r, p)
 	case record.MetricHistogram:
-		return decodeHistogram(a, r, p)
+		decodeHistogram(a, r, p)
 	case record.MetricExponentialHistogram:
-		return decodeExponential(a, r, p)
+		decodeExponential(a, r, p)
 	default:
-		return decodeSummary(a, r, p)
+		decodeSummary(a, r, p)
 	}
 }
 

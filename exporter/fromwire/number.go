@@ -6,12 +6,23 @@ import (
 	"github.com/agenttrail/agenttrail/exporter/record"
 )
 
+// enum reads the field at hand as the number of an enum. pdata, too, takes it modulo 2^32.
+func (r *reader) enum() int32 {
+	return int32(r.varint()) //nolint:gosec // See above.
+}
+
 // double reads the field at hand as a floating-point number.
 func (r *reader) double() float64 { return math.Float64frombits(r.fixed64()) }
 
 // optional reads the field at hand as a floating-point number that could have been left out.
 func (r *reader) optional() record.OptionalDouble {
 	return record.OptionalDouble{Value: r.double(), Known: true}
+}
+
+// zigzag reads the field at hand as a sint32. As in pdata, bits beyond the 33rd are lost.
+func (r *reader) zigzag() int32 {
+	v := r.varint()
+	return int32(uint32(v>>1)) ^ -int32(v&1) //nolint:gosec // See above.
 }
 
 // fixed64s reads the field at hand as the bytes of one number of 8 bytes, or of many that are packed.
@@ -35,22 +46,12 @@ func (r *reader) fixed64s() []byte {
 // appendVarints reads the field at hand as one number, or as many that are packed.
 func (r *reader) appendVarints(dst []uint64) []uint64 {
 	if r.wire != wireLen {
-		v := r.varint()
-		if r.err != nil {
-			return dst
-		}
-		return append(dst, v)
+		return append(dst, r.varint())
 	}
-	packed := r.message()
-	packed.tag, packed.num, packed.wire = r.tag, r.num, r.wire
-	for packed.pos < len(packed.buf) {
-		dst = append(dst, packed.uvarint())
+	end := r.open()
+	for r.pos < len(r.buf) {
+		dst = append(dst, r.uvarint())
 	}
-	r.within(packed.err)
+	r.close(end, "")
 	return dst
-}
-
-// zigzag undoes the encoding of sint32. As in pdata, bits beyond the 33rd are lost.
-func zigzag(v uint64) int32 {
-	return int32(uint32(v>>1)) ^ -int32(v&1) //nolint:gosec // See above.
 }

@@ -7,7 +7,8 @@ import (
 	"github.com/agenttrail/agenttrail/exporter/record"
 )
 
-func decodeNumber(a *record.Arena, r reader, p *record.Point) *Error {
+func decodeNumber(a *record.Arena, r *reader, p *record.Point) {
+	end := r.open()
 	mark := a.AttrMark()
 	for r.next() {
 		switch r.num {
@@ -18,11 +19,11 @@ func decodeNumber(a *record.Arena, r reader, p *record.Point) *Error {
 		case 4:
 			p.Num = record.Number{Kind: record.NumberDouble, Double: r.double()}
 		case 5:
-			r.within(checkExemplar(r.message()))
+			checkExemplar(r)
 		case 6:
 			p.Num = record.Number{Kind: record.NumberInt, Int: int64(r.fixed64())} //nolint:gosec // Two's complement.
 		case 7:
-			r.within(attr(a, r.message()))
+			attr(a, r)
 		case 8:
 			p.NoValue = noValue(r.varint())
 		default:
@@ -30,10 +31,11 @@ func decodeNumber(a *record.Arena, r reader, p *record.Point) *Error {
 		}
 	}
 	p.Attrs = a.TakeAttrs(mark)
-	return r.end("NumberDataPoint")
+	r.close(end, "NumberDataPoint")
 }
 
-func decodeHistogram(a *record.Arena, r reader, p *record.Point) *Error {
+func decodeHistogram(a *record.Arena, r *reader, p *record.Point) {
+	end := r.open()
 	mark := a.AttrMark()
 	counts, bounds := a.Counts(), a.Floats()
 	firstCount, firstBound := len(counts), len(bounds)
@@ -62,9 +64,9 @@ func decodeHistogram(a *record.Arena, r reader, p *record.Point) *Error {
 				bounds = append(bounds, math.Float64frombits(binary.LittleEndian.Uint64(b)))
 			}
 		case 8:
-			r.within(checkExemplar(r.message()))
+			checkExemplar(r)
 		case 9:
-			r.within(attr(a, r.message()))
+			attr(a, r)
 		case 10:
 			p.NoValue = noValue(r.varint())
 		case 11:
@@ -76,17 +78,18 @@ func decodeHistogram(a *record.Arena, r reader, p *record.Point) *Error {
 		}
 	}
 	p.Attrs, p.Counts, p.Bounds = a.TakeAttrs(mark), a.TakeCounts(counts), a.TakeFloats(bounds)
-	return r.end("HistogramDataPoint")
+	r.close(end, "HistogramDataPoint")
 }
 
-func decodeExponential(a *record.Arena, r reader, p *record.Point) *Error {
-	whole := r
+func decodeExponential(a *record.Arena, r *reader, p *record.Point) {
+	end := r.open()
+	start := r.pos
 	mark := a.AttrMark()
 	positive, negative := 0, 0
 	for r.next() {
 		switch r.num {
 		case 1:
-			r.within(attr(a, r.message()))
+			attr(a, r)
 		case 2:
 			p.Start = r.fixed64()
 		case 3:
@@ -96,19 +99,19 @@ func decodeExponential(a *record.Arena, r reader, p *record.Point) *Error {
 		case 5:
 			p.Sum = r.optional()
 		case 6:
-			p.Scale = zigzag(r.varint())
+			p.Scale = r.zigzag()
 		case 7:
 			p.ZeroCount = r.fixed64()
 		case 8:
 			positive++
-			r.within(decodeBuckets(a, r.message(), &p.Positive))
+			decodeBuckets(a, r, &p.Positive)
 		case 9:
 			negative++
-			r.within(decodeBuckets(a, r.message(), &p.Negative))
+			decodeBuckets(a, r, &p.Negative)
 		case 10:
 			p.NoValue = noValue(r.varint())
 		case 11:
-			r.within(checkExemplar(r.message()))
+			checkExemplar(r)
 		case 12:
 			p.Min = r.optional()
 		case 13:
@@ -120,22 +123,25 @@ func decodeExponential(a *record.Arena, r reader, p *record.Point) *Error {
 		}
 	}
 	p.Attrs = a.TakeAttrs(mark)
-	if positive > 1 && r.err == nil {
-		p.Positive.Counts = gatherCounts(a, whole, 8)
+	if positive > 1 {
+		r.rewind(start)
+		p.Positive.Counts = gatherCounts(a, r, 8)
 	}
-	if negative > 1 && r.err == nil {
-		p.Negative.Counts = gatherCounts(a, whole, 9)
+	if negative > 1 {
+		r.rewind(start)
+		p.Negative.Counts = gatherCounts(a, r, 9)
 	}
-	return r.end("ExponentialHistogramDataPoint")
+	r.close(end, "ExponentialHistogramDataPoint")
 }
 
 // decodeBuckets decodes Buckets, or a further piece of some, whose counts the caller then gathers.
-func decodeBuckets(a *record.Arena, r reader, b *record.Buckets) *Error {
+func decodeBuckets(a *record.Arena, r *reader, b *record.Buckets) {
+	end := r.open()
 	counts := a.Counts()
 	for r.next() {
 		switch r.num {
 		case 1:
-			b.Offset = zigzag(r.varint())
+			b.Offset = r.zigzag()
 		case 2:
 			counts = r.appendVarints(counts)
 		default:
@@ -143,29 +149,33 @@ func decodeBuckets(a *record.Arena, r reader, b *record.Buckets) *Error {
 		}
 	}
 	b.Counts = a.TakeCounts(counts)
-	return r.end("ExponentialHistogramDataPoint.Buckets")
+	r.close(end, "ExponentialHistogramDataPoint.Buckets")
 }
 
-// gatherCounts takes together the counts of the Buckets in the fields num of a point that was decoded without error.
-func gatherCounts(a *record.Arena, r reader, num int32) []uint64 {
+// gatherCounts decodes once more the counts of the Buckets in the fields num of the point at hand, from where r is to the
+// end, when these come in pieces.
+func gatherCounts(a *record.Arena, r *reader, num int32) []uint64 {
 	counts := a.Counts()
 	for r.next() {
 		if r.num != num {
 			r.skip()
 			continue
 		}
-		for in := r.message(); in.next(); {
-			if in.num == 2 {
-				counts = in.appendVarints(counts)
+		end := r.open()
+		for r.next() {
+			if r.num == 2 {
+				counts = r.appendVarints(counts)
 			} else {
-				in.skip()
+				r.skip()
 			}
 		}
+		r.close(end, "")
 	}
 	return a.TakeCounts(counts)
 }
 
-func decodeSummary(a *record.Arena, r reader, p *record.Point) *Error {
+func decodeSummary(a *record.Arena, r *reader, p *record.Point) {
+	end := r.open()
 	mark := a.AttrMark()
 	p.Sum.Known = true
 	pairs := a.Floats() // quantile, value, quantile, value and so on
@@ -181,11 +191,10 @@ func decodeSummary(a *record.Arena, r reader, p *record.Point) *Error {
 		case 5:
 			p.Sum.Value = r.double()
 		case 6:
-			quantile, v, err := decodeQuantile(r.message())
+			quantile, v := decodeQuantile(r)
 			pairs = append(pairs, quantile, v)
-			r.within(err)
 		case 7:
-			r.within(attr(a, r.message()))
+			attr(a, r)
 		case 8:
 			p.NoValue = noValue(r.varint())
 		default:
@@ -194,7 +203,7 @@ func decodeSummary(a *record.Arena, r reader, p *record.Point) *Error {
 	}
 	p.Attrs = a.TakeAttrs(mark)
 	p.Bounds, p.Values = takePairs(a, pairs, first)
-	return r.end("SummaryDataPoint")
+	r.close(end, "SummaryDataPoint")
 }
 
 // takePairs takes the pairs that were appended to the arena's numbers from first on, apart.
@@ -212,7 +221,8 @@ func takePairs(a *record.Arena, pairs []float64, first int) (left, right []float
 	return left, right
 }
 
-func decodeQuantile(r reader) (quantile, v float64, err *Error) {
+func decodeQuantile(r *reader) (quantile, v float64) {
+	end := r.open()
 	for r.next() {
 		switch r.num {
 		case 1:
@@ -223,5 +233,6 @@ func decodeQuantile(r reader) (quantile, v float64, err *Error) {
 			r.skip()
 		}
 	}
-	return quantile, v, r.end("SummaryDataPoint.ValueAtQuantile")
+	r.close(end, "SummaryDataPoint.ValueAtQuantile")
+	return quantile, v
 }

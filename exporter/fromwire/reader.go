@@ -1,9 +1,6 @@
 package fromwire
 
-import (
-	"encoding/binary"
-	"fmt"
-)
+import "encoding/binary"
 
 // wireType is how a field is written.
 type wireType uint8
@@ -18,41 +15,12 @@ const (
 	wireI32        wireType = 5
 )
 
-// Error says where a request is malformed. Its sender has to mend it: the same bytes are never accepted.
-type Error struct {
-	Message string // the message that the field belongs to, as OTLP names it
-	Field   int32  // number of the field, 0 when its tag cannot be read
-	Wire    uint8  // wire type of the field, meaningless when its tag cannot be read
-	Offset  int    // of the field's tag from the beginning of the request, bytes
-	Reason  string
-}
-
-// Error implements error.
-func (e *Error) Error() string {
-	if e.Field == 0 {
-		return fmt.Sprintf("malformed %s: tag at byte %d: %s", e.Message, e.Offset, e.Reason)
-	}
-	return fmt.Sprintf("malformed %s: field %d with wire type %d at byte %d: %s", e.Message, e.Field, e.Wire, e.Offset, e.Reason)
-}
-
-// What can be wrong with a field.
-const (
-	reasonEnds      = "the message ends within it"
-	reasonLong      = "its number has more than 10 bytes"
-	reasonNumber    = "field numbers are positive"
-	reasonWire      = "wrong wire type"
-	reasonNoWire    = "there is no such wire type"
-	reasonEndGroup  = "no group has begun"
-	reasonTraceID   = "a trace id has 16 bytes"
-	reasonSpanID    = "a span id has 8 bytes"
-	reasonPackedI64 = "the length is no multiple of 8"
-)
-
-// reader reads the fields of one message. Offsets are those of the whole request, so that errors can tell them.
+// reader reads the fields of a request, message within message. Offsets are those of the whole request, so that
+// errors can tell them.
 //
-// An error sticks: afterwards there is no next field, and what is read is empty.
+// An error sticks: afterwards no message has a next field, and all that is read is empty.
 type reader struct {
-	buf  []byte // the request up to the end of the message
+	buf  []byte // the request up to the end of the message at hand
 	pos  int    // of the next byte
 	tag  int    // offset of the tag of the field at hand
 	num  int32  // number of the field at hand
@@ -60,18 +28,58 @@ type reader struct {
 	err  *Error
 }
 
-// next goes to the next field and says whether there is one. The caller then reads its value, or skips it.
-func (r *reader) next() bool {
-	r.tag = r.pos
-	if r.pos < len(r.buf) {
-		if c := r.buf[r.pos]; c-8 < 0x78 { // The tag is one byte, for fields 1 to 15.
-			r.pos++
-			r.num, r.wire = int32(c>>3), wireType(c&7)
-			return true
-		}
-		return r.longTag()
+// fail notes what is wrong with the field at hand, unless something was wrong before.
+func (r *reader) fail(reason string) {
+	if r.err == nil {
+		r.err = &Error{Field: r.num, Wire: uint8(r.wire), Offset: r.tag, Reason: reason}
 	}
-	return false
+	r.buf, r.pos = nil, 0
+}
+
+// open goes into the message in the field at hand. Until the call of close with the result, its fields are those that
+// are read.
+func (r *reader) open() (end int) {
+	end = len(r.buf)
+	r.expect(wireLen)
+	n := r.length()
+	if r.err != nil {
+		return notOpen
+	}
+	r.buf = r.buf[:r.pos+n]
+	return end
+}
+
+// notOpen is the end for which close knows that an error is not one of the message.
+const notOpen = -1
+
+// close goes back to the message around one that was read to its end. name is the one's, for an error in it.
+func (r *reader) close(end int, name string) {
+	if r.err == nil {
+		r.buf = r.buf[:end]
+	} else if r.err.Message == "" && end != notOpen {
+		r.err.Message = name
+	}
+}
+
+// rewind goes back to where pos was before, in the same message.
+func (r *reader) rewind(pos int) {
+	if r.err == nil {
+		r.pos = pos
+	}
+}
+
+// next goes to the next field of the message and says whether there is one. The caller then reads its value, or skips it.
+func (r *reader) next() bool {
+	if r.pos >= len(r.buf) {
+		return false
+	}
+	r.tag = r.pos
+	if c := r.buf[r.pos]; c-8 < 0x78 { // The tag is one byte, for fields 1 to 15.
+		r.pos++
+		r.num, r.wire = int32(c>>3), wireType(c&7)
+		return true
+	}
+	return r.longTag()
 }
 
 func (r *reader) longTag() bool {
@@ -90,36 +98,10 @@ func (r *reader) longTag() bool {
 	return true
 }
 
-// fail notes what is wrong with the field at hand, unless something was wrong before.
-func (r *reader) fail(reason string) {
-	if r.err == nil {
-		r.err = &Error{Field: r.num, Wire: uint8(r.wire), Offset: r.tag, Reason: reason}
-	}
-	r.pos = len(r.buf)
-}
-
-// within takes over an error of the message in the field at hand.
-func (r *reader) within(err *Error) {
-	if err != nil {
-		r.err = err
-		r.pos = len(r.buf)
-	}
-}
-
-// end returns the error of the message or of one within; name is the message's.
-func (r *reader) end(name string) *Error {
-	if r.err != nil && r.err.Message == "" {
-		r.err.Message = name
-	}
-	return r.err
-}
-
-func (r *reader) expect(w wireType) bool {
+func (r *reader) expect(w wireType) {
 	if r.wire != w {
 		r.fail(reasonWire)
-		return false
 	}
-	return true
 }
 
 // uvarint reads a number at pos, whatever the wire type. As in pdata, bits beyond the 64th are lost without an error.
@@ -141,19 +123,31 @@ func (r *reader) uvarint() uint64 {
 	return 0
 }
 
-// varint reads the field at hand as a number.
-func (r *reader) varint() uint64 {
-	if !r.expect(wireVarint) {
+// length reads a length at pos, whatever the wire type, and sees to it that as many bytes follow.
+func (r *reader) length() int {
+	if r.pos < len(r.buf) {
+		if n := int(r.buf[r.pos]); n < 0x80 && n < len(r.buf)-r.pos {
+			r.pos++
+			return n
+		}
+	}
+	n := r.uvarint()
+	if n > uint64(len(r.buf[r.pos:])) {
+		r.fail(reasonEnds)
 		return 0
 	}
+	return int(n) //nolint:gosec // It is no more than the length of the request.
+}
+
+// varint reads the field at hand as a number.
+func (r *reader) varint() uint64 {
+	r.expect(wireVarint)
 	return r.uvarint()
 }
 
 // fixed64 reads the field at hand as a number of 8 bytes.
 func (r *reader) fixed64() uint64 {
-	if !r.expect(wireI64) {
-		return 0
-	}
+	r.expect(wireI64)
 	if len(r.buf)-r.pos < 8 {
 		r.fail(reasonEnds)
 		return 0
@@ -163,48 +157,22 @@ func (r *reader) fixed64() uint64 {
 	return v
 }
 
-// fixed32 reads the field at hand as a number of 4 bytes.
+// fixed32 goes over the field at hand, a number of 4 bytes.
 func (r *reader) fixed32() {
-	if r.expect(wireI32) {
-		r.advance(4)
-	}
-}
-
-// payload goes over a length and as many bytes, whatever the wire type, and returns where these begin.
-func (r *reader) payload() int {
-	if r.pos < len(r.buf) {
-		if n := int(r.buf[r.pos]); n < 0x80 && n < len(r.buf)-r.pos {
-			r.pos += n + 1
-			return r.pos - n
-		}
-	}
-	n := r.uvarint()
-	if rest := r.buf[r.pos:]; r.err != nil || n > uint64(len(rest)) {
-		r.fail(reasonEnds)
-		return r.pos
-	}
-	from := r.pos
-	r.pos += int(n) //nolint:gosec // It is no more than the length of the request.
-	return from
+	r.expect(wireI32)
+	r.advance(4)
 }
 
 // bytes reads the field at hand as bytes that alias the request.
 func (r *reader) bytes() []byte {
-	if !r.expect(wireLen) {
-		return nil
-	}
-	from := r.payload()
-	return r.buf[from:r.pos]
+	r.expect(wireLen)
+	n := r.length()
+	r.pos += n
+	return r.buf[r.pos-n : r.pos]
 }
 
-// message reads the field at hand as a message.
-func (r *reader) message() reader {
-	if !r.expect(wireLen) {
-		return reader{}
-	}
-	from := r.payload()
-	return reader{buf: r.buf[:r.pos], pos: from}
-}
+// text reads the field at hand as a string that aliases the request. It need not be UTF-8.
+func (r *reader) text() string { return text(r.bytes()) }
 
 func (r *reader) traceID(dst *[16]byte) {
 	switch b := r.bytes(); len(b) {
@@ -239,7 +207,8 @@ func (r *reader) advance(n int) {
 // skip goes over the field at hand, which nobody knows.
 //
 // Groups, which OTLP does not have, are treated as pdata treats them: empty ones are skipped; of others, only what is
-// up to the end of their first field, so that what follows counts as fields of the message, and the group's end as an error.
+// up to the end of their first field, so that what follows counts as fields of the message, and the group's end as an
+// error.
 func (r *reader) skip() {
 	for depth := 0; r.pos < len(r.buf); {
 		switch r.wire {
@@ -250,7 +219,8 @@ func (r *reader) skip() {
 			r.advance(8)
 			return
 		case wireLen:
-			r.payload()
+			n := r.length()
+			r.pos += n
 			return
 		case wireI32:
 			r.advance(4)
@@ -267,8 +237,11 @@ func (r *reader) skip() {
 			r.fail(reasonNoWire)
 			return
 		}
-		if depth == 0 || !r.next() {
+		if depth == 0 {
 			return
+		}
+		if !r.next() {
+			break
 		}
 	}
 	r.fail(reasonEnds)

@@ -2,55 +2,89 @@ package fromwire
 
 import "github.com/agenttrail/agenttrail/exporter/record"
 
-// records is what differs between the signals: what the scopes of a request hold.
-type records interface {
-	// add decodes one record. resource and scope are the indexes of what it belongs to.
-	add(r reader, resource, scope int) *Error
-	// size says how much was added, for drop.
-	size() size
-	// drop takes back what was added since.
-	drop(size)
-	// names returns what OTLP calls the messages around the records: the request, those of a resource and those of a scope.
-	names() (request, resource, scope string)
-}
-
-// size is a state of [records].
-type size struct{ records, points int }
-
 // request decodes what the requests of all signals have in common. Their messages are numbered alike:
 //
 //	request:  1 per resource
-//	resource: 1 resource, 2 per scope, 3 schema URL, 1000 per scope in OTLP before 0.16
+//	resource: 1 resource, 2 per scope, 3 schema URL, 1000 per scope in old versions of OTLP
 //	scope:    1 scope, 2 record, 3 schema URL
 type request struct {
 	arena     *record.Arena
 	resources *[]record.Resource
 	scopes    *[]record.Scope
-	records   records
+
+	// One of these is where the records go. An interface would do, but would cost an allocation per request.
+	traces  *record.Traces
+	logs    *record.Logs
+	metrics *record.Metrics
+
+	names names
+}
+
+// names are what OTLP calls the messages around the records.
+type names struct{ request, resource, scope string }
+
+// add decodes the record in the field at hand. resource and scope are the indexes of what it belongs to.
+func (q *request) add(r *reader, resource, scope int) {
+	switch {
+	case q.traces != nil:
+		addSpan(q.traces, r, resource, scope)
+	case q.logs != nil:
+		addLog(q.logs, r, resource, scope)
+	default:
+		addMetric(q.metrics, r, resource, scope)
+	}
+}
+
+// size says how many scopes, records (for metrics: metrics) and points were added.
+type size struct{ scopes, records, points int }
+
+func (q *request) size() size {
+	switch {
+	case q.traces != nil:
+		return size{len(*q.scopes), len(q.traces.Spans), 0}
+	case q.logs != nil:
+		return size{len(*q.scopes), len(q.logs.Records), 0}
+	default:
+		return size{len(*q.scopes), len(q.metrics.Metrics), len(q.metrics.Points)}
+	}
+}
+
+// drop takes back what was added since.
+func (q *request) drop(since size) {
+	*q.scopes = cut(*q.scopes, since.scopes)
+	switch {
+	case q.traces != nil:
+		q.traces.Spans = cut(q.traces.Spans, since.records)
+	case q.logs != nil:
+		q.logs.Records = cut(q.logs.Records, since.records)
+	default:
+		q.metrics.Metrics = cut(q.metrics.Metrics, since.records)
+		q.metrics.Points = cut(q.metrics.Points, since.points)
+	}
 }
 
 func (q *request) decode(b []byte) error {
-	name, _, _ := q.records.names()
 	r := reader{buf: b}
 	for r.next() {
 		switch r.num {
 		case 1:
-			r.within(q.perResource(r.message()))
+			q.perResource(&r)
 		default:
 			r.skip()
 		}
 	}
-	if err := r.end(name); err != nil {
-		return err
+	r.close(len(b), q.names.request)
+	if r.err != nil {
+		return r.err
 	}
 	return nil
 }
 
 // perResource decodes a resource with its scopes. The resource may come after its records, as with pdata, which writes
-// fields in descending order; so they point to an entry that is filled in when it comes.
-func (q *request) perResource(r reader) *Error {
-	_, name, _ := q.records.names()
-	whole := r
+// fields in descending order; so these point to an entry that is filled in when it comes.
+func (q *request) perResource(r *reader) {
+	end := r.open()
+	start := r.pos
 	index := len(*q.resources)
 	*q.resources = append(*q.resources, record.Resource{})
 	resource := &(*q.resources)[index]
@@ -59,12 +93,12 @@ func (q *request) perResource(r reader) *Error {
 		switch r.num {
 		case 1:
 			resources++
-			r.within(decodeResource(q.arena, r.message(), resource))
+			decodeResource(q.arena, r, resource)
 		case 2:
 			scopes++
-			r.within(q.perScope(r.message(), index))
+			q.perScope(r, index)
 		case 3:
-			resource.SchemaURL = text(r.bytes())
+			resource.SchemaURL = r.text()
 		case 1000:
 			deprecated++
 			r.bytes()
@@ -72,37 +106,36 @@ func (q *request) perResource(r reader) *Error {
 			r.skip()
 		}
 	}
-	if r.err == nil && resources > 1 {
-		resource.Attrs = gatherWithin(q.arena, whole, 1, 1)
+	if resources > 1 {
+		r.rewind(start)
+		resource.Attrs = gatherWithin(q.arena, r, 1, 1)
 	}
-	if r.err == nil && deprecated > 0 {
-		r.within(q.deprecated(whole, index, scopes == 0))
+	if deprecated > 0 {
+		r.rewind(start)
+		q.deprecated(r, index, scopes == 0)
 	}
-	return r.end(name)
+	r.close(end, q.names.resource)
 }
 
-// deprecated decodes the scopes that senders of OTLP before 0.16 sent in field 1000. They count only when there are no others, but
-// are never allowed to be malformed.
-func (q *request) deprecated(r reader, resource int, count bool) *Error {
-	_, name, _ := q.records.names()
-	scopes, before := len(*q.scopes), q.records.size()
+// deprecated decodes the scopes that senders of OTLP before 0.16 put into field 1000. They count only when there are no
+// others, but even then they must not be malformed.
+func (q *request) deprecated(r *reader, resource int, count bool) {
+	before := q.size()
 	for r.next() {
 		if r.num == 1000 {
-			r.within(q.perScope(r.message(), resource))
+			q.perScope(r, resource)
 		} else {
 			r.skip()
 		}
 	}
 	if !count {
-		*q.scopes = cut(*q.scopes, scopes)
-		q.records.drop(before)
+		q.drop(before)
 	}
-	return r.end(name)
 }
 
-func (q *request) perScope(r reader, resource int) *Error {
-	_, _, name := q.records.names()
-	whole := r
+func (q *request) perScope(r *reader, resource int) {
+	end := r.open()
+	start := r.pos
 	index := len(*q.scopes)
 	*q.scopes = append(*q.scopes, record.Scope{})
 	scope := &(*q.scopes)[index]
@@ -111,51 +144,54 @@ func (q *request) perScope(r reader, resource int) *Error {
 		switch r.num {
 		case 1:
 			scopes++
-			r.within(decodeScope(q.arena, r.message(), scope))
+			decodeScope(q.arena, r, scope)
 		case 2:
-			r.within(q.records.add(r.message(), resource, index))
-		case 3:
+			q.add(r, resource, index)
+		case 3: // Schema URL, which no row has.
 			r.bytes()
 		default:
 			r.skip()
 		}
 	}
-	if r.err == nil && scopes > 1 {
-		scope.Attrs = gatherWithin(q.arena, whole, 1, 3)
+	if scopes > 1 {
+		r.rewind(start)
+		scope.Attrs = gatherWithin(q.arena, r, 1, 3)
 	}
-	return r.end(name)
+	r.close(end, q.names.scope)
 }
 
 // decodeResource decodes a resource, or a further piece of one, whose attributes the caller then gathers.
-func decodeResource(a *record.Arena, r reader, resource *record.Resource) *Error {
+func decodeResource(a *record.Arena, r *reader, resource *record.Resource) {
+	end := r.open()
 	mark := a.AttrMark()
 	for r.next() {
 		switch r.num {
 		case 1:
-			r.within(attr(a, r.message()))
+			attr(a, r)
 		case 2: // How many attributes were dropped.
 			r.varint()
 		case 3:
-			r.within(checkEntityRef(r.message()))
+			checkEntityRef(r)
 		default:
 			r.skip()
 		}
 	}
 	resource.Attrs = a.TakeAttrs(mark)
-	return r.end("Resource")
+	r.close(end, "Resource")
 }
 
 // decodeScope decodes a scope, or a further piece of one, whose attributes the caller then gathers.
-func decodeScope(a *record.Arena, r reader, scope *record.Scope) *Error {
+func decodeScope(a *record.Arena, r *reader, scope *record.Scope) {
+	end := r.open()
 	mark := a.AttrMark()
 	for r.next() {
 		switch r.num {
 		case 1:
-			scope.Name = text(r.bytes())
+			scope.Name = r.text()
 		case 2:
-			scope.Version = text(r.bytes())
+			scope.Version = r.text()
 		case 3:
-			r.within(attr(a, r.message()))
+			attr(a, r)
 		case 4: // How many attributes were dropped.
 			r.varint()
 		default:
@@ -163,35 +199,37 @@ func decodeScope(a *record.Arena, r reader, scope *record.Scope) *Error {
 		}
 	}
 	scope.Attrs = a.TakeAttrs(mark)
-	return r.end("InstrumentationScope")
+	r.close(end, "InstrumentationScope")
 }
 
-// gather decodes the attributes in the fields num of a message that was decoded without error, when they could not be
-// taken together at once.
-func gather(a *record.Arena, r reader, num int32) record.Attrs {
+// gather decodes once more the attributes in the fields num of the message at hand, from where r is to the end, when they could
+// not be taken together at once.
+func gather(a *record.Arena, r *reader, num int32) record.Attrs {
 	mark := a.AttrMark()
-	gatherInto(a, r, num)
+	addAttrs(a, r, num)
 	return a.TakeAttrs(mark)
 }
 
-// gatherWithin is [gather] for attributes in the messages in the fields outer: protobuf joins the pieces of a message that
-// appears more than once.
-func gatherWithin(a *record.Arena, r reader, outer, num int32) record.Attrs {
+// gatherWithin is [gather] for attributes in the messages in the fields outer: protobuf joins the pieces of a message
+// that appears more than once.
+func gatherWithin(a *record.Arena, r *reader, outer, num int32) record.Attrs {
 	mark := a.AttrMark()
 	for r.next() {
-		if r.num == outer {
-			gatherInto(a, r.message(), num)
-		} else {
+		if r.num != outer {
 			r.skip()
+			continue
 		}
+		end := r.open()
+		addAttrs(a, r, num)
+		r.close(end, "")
 	}
 	return a.TakeAttrs(mark)
 }
 
-func gatherInto(a *record.Arena, r reader, num int32) {
+func addAttrs(a *record.Arena, r *reader, num int32) {
 	for r.next() {
 		if r.num == num {
-			r.within(attr(a, r.message()))
+			attr(a, r)
 		} else {
 			r.skip()
 		}

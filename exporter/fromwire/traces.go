@@ -2,24 +2,14 @@ package fromwire
 
 import "github.com/agenttrail/agenttrail/exporter/record"
 
-// spans are the spans of a request.
-type spans record.Traces
-
-func (t *spans) names() (request, resource, scope string) {
-	return "ExportTraceServiceRequest", "ResourceSpans", "ScopeSpans"
-}
-
-func (t *spans) size() size { return size{records: len(t.Spans)} }
-
-func (t *spans) drop(to size) { t.Spans = cut(t.Spans, to.records) }
-
-func (t *spans) add(r reader, resource, scope int) *Error {
+func addSpan(t *record.Traces, r *reader, resource, scope int) {
 	t.Spans = append(t.Spans, record.Span{Resource: resource, Scope: scope})
-	return decodeSpan(&t.Arena, r, &t.Spans[len(t.Spans)-1])
+	decodeSpan(&t.Arena, r, &t.Spans[len(t.Spans)-1])
 }
 
-func decodeSpan(a *record.Arena, r reader, s *record.Span) *Error {
-	whole := r
+func decodeSpan(a *record.Arena, r *reader, s *record.Span) {
+	end := r.open()
+	start := r.pos
 	attrs := run{}
 	events, links := a.EventMark(), a.LinkMark()
 	for r.next() {
@@ -33,26 +23,26 @@ func decodeSpan(a *record.Arena, r reader, s *record.Span) *Error {
 		case 4:
 			r.spanID(&s.ParentSpanID)
 		case 5:
-			s.Name = text(r.bytes())
+			s.Name = r.text()
 		case 6:
-			s.Kind = record.KindOf(int32(r.varint())) //nolint:gosec // pdata, too, takes enums modulo 2^32.
+			s.Kind = record.KindOf(r.enum())
 		case 7:
 			s.Start = r.fixed64()
 		case 8:
 			s.End = r.fixed64()
 		case 9:
 			attrs.open(a)
-			r.within(attr(a, r.message()))
+			attr(a, r)
 		case 10, 12, 14: // How many attributes, events and links were dropped.
 			r.varint()
 		case 11:
 			attrs.close(a)
-			r.within(addEvent(a, r.message()))
+			addEvent(a, r)
 		case 13:
 			attrs.close(a)
-			r.within(addLink(a, r.message()))
+			addLink(a, r)
 		case 15:
-			r.within(decodeStatus(r.message(), s))
+			decodeStatus(r, s)
 		case 16: // Flags.
 			r.fixed32()
 		default:
@@ -61,11 +51,12 @@ func decodeSpan(a *record.Arena, r reader, s *record.Span) *Error {
 	}
 	attrs.close(a)
 	s.Attrs = attrs.taken
-	if attrs.split && r.err == nil {
-		s.Attrs = gather(a, whole, 9)
+	if attrs.split {
+		r.rewind(start)
+		s.Attrs = gather(a, r, 9)
 	}
 	s.Events, s.Links = a.TakeEvents(events), a.TakeLinks(links)
-	return r.end("Span")
+	r.close(end, "Span")
 }
 
 // run finds the attributes of a span, whose events and links add attributes to the same arena. All senders write them
@@ -96,21 +87,23 @@ func (u *run) close(a *record.Arena) {
 	u.isOpen, u.closed = false, true
 }
 
-func decodeStatus(r reader, s *record.Span) *Error {
+func decodeStatus(r *reader, s *record.Span) {
+	end := r.open()
 	for r.next() {
 		switch r.num {
 		case 2:
-			s.StatusMessage = text(r.bytes())
+			s.StatusMessage = r.text()
 		case 3:
-			s.Status = record.StatusOf(int32(r.varint())) //nolint:gosec // pdata, too, takes enums modulo 2^32.
+			s.Status = record.StatusOf(r.enum())
 		default:
 			r.skip()
 		}
 	}
-	return r.end("Status")
+	r.close(end, "Status")
 }
 
-func addEvent(a *record.Arena, r reader) *Error {
+func addEvent(a *record.Arena, r *reader) {
+	end := r.open()
 	var e record.Event
 	mark := a.AttrMark()
 	for r.next() {
@@ -118,9 +111,9 @@ func addEvent(a *record.Arena, r reader) *Error {
 		case 1:
 			e.Time = r.fixed64()
 		case 2:
-			e.Name = text(r.bytes())
+			e.Name = r.text()
 		case 3:
-			r.within(attr(a, r.message()))
+			attr(a, r)
 		case 4: // How many attributes were dropped.
 			r.varint()
 		default:
@@ -129,10 +122,11 @@ func addEvent(a *record.Arena, r reader) *Error {
 	}
 	e.Attrs = a.TakeAttrs(mark)
 	a.AddEvent(e)
-	return r.end("Span.Event")
+	r.close(end, "Span.Event")
 }
 
-func addLink(a *record.Arena, r reader) *Error {
+func addLink(a *record.Arena, r *reader) {
+	end := r.open()
 	var l record.Link
 	mark := a.AttrMark()
 	for r.next() {
@@ -144,7 +138,7 @@ func addLink(a *record.Arena, r reader) *Error {
 		case 3: // Trace state.
 			r.bytes()
 		case 4:
-			r.within(attr(a, r.message()))
+			attr(a, r)
 		case 5: // How many attributes were dropped.
 			r.varint()
 		case 6: // Flags.
@@ -155,5 +149,5 @@ func addLink(a *record.Arena, r reader) *Error {
 	}
 	l.Attrs = a.TakeAttrs(mark)
 	a.AddLink(l)
-	return r.end("Span.Link")
+	r.close(end, "Span.Link")
 }

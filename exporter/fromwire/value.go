@@ -1,52 +1,117 @@
 package fromwire
 
-import "github.com/agenttrail/agenttrail/exporter/record"
+import (
+	"encoding/binary"
 
-// attr decodes a KeyValue and adds it to the arena.
-func attr(a *record.Arena, r reader) *Error {
+	"github.com/agenttrail/agenttrail/exporter/record"
+)
+
+// attr decodes the KeyValue in the field at hand and adds it to the arena.
+func attr(a *record.Arena, r *reader) {
+	if plainAttr(a, r) {
+		return
+	}
+	end := r.open()
 	var key string
 	var v record.Value
 	for r.next() {
 		switch r.num {
 		case 1:
-			key = text(r.bytes())
+			key = r.text()
 		case 2:
-			r.within(value(a, r.message(), &v))
+			value(a, r, &v)
 		case 3: // An index into a table of strings, which only profiles have.
 			r.varint()
 		default:
 			r.skip()
 		}
 	}
-	if r.err == nil {
-		a.AddAttr(key, v)
-	}
-	return r.end("KeyValue")
+	a.AddAttr(key, v)
+	r.close(end, "KeyValue")
 }
 
-// value decodes an AnyValue, or a further piece of one, into v. The last of its fields wins; without any v stays as it is.
-func value(a *record.Arena, r reader, v *record.Value) *Error {
+// The first bytes of what encoders write of a KeyValue and of an AnyValue.
+const (
+	tagKey    = 1<<3 | byte(wireLen)
+	tagValue  = 2<<3 | byte(wireLen)
+	tagString = 1<<3 | byte(wireLen)
+	tagBool   = 2<<3 | byte(wireVarint)
+	tagInt    = 3<<3 | byte(wireVarint)
+	tagDouble = 4<<3 | byte(wireI64)
+)
+
+// plainAttr is a faster [attr] for nearly all attributes: a KeyValue of less than 128 bytes, so that every length in it
+// is one byte, with one key and one scalar value, in either order. It says false, and does nothing, for all others.
+func plainAttr(a *record.Arena, r *reader) bool {
+	if r.wire != wireLen || r.pos >= len(r.buf) {
+		return false
+	}
+	n := int(r.buf[r.pos])
+	if n >= 0x80 || n >= len(r.buf)-r.pos {
+		return false
+	}
+	kv := r.buf[r.pos+1 : r.pos+1+n]
+	if len(kv) < 4 {
+		return false
+	}
+	first := 2 + int(kv[1])
+	if first+2 > len(kv) || first+2+int(kv[first+1]) != len(kv) {
+		return false
+	}
+	key, val := kv[2:first], kv[first+2:]
+	switch {
+	case kv[0] == tagKey && kv[first] == tagValue:
+	case kv[0] == tagValue && kv[first] == tagKey:
+		key, val = val, key
+	default:
+		return false
+	}
+	if len(val) < 2 {
+		return false
+	}
+	var v record.Value
+	switch {
+	case val[0] == tagString && int(val[1]) == len(val)-2:
+		v = record.Value{Kind: record.ValueString, Str: text(val[2:])}
+	case val[0] == tagInt && len(val) == 2 && val[1] < 0x80:
+		v = record.Value{Kind: record.ValueInt, Num: uint64(val[1])}
+	case val[0] == tagInt && len(val) == 3 && val[1] >= 0x80 && val[2] < 0x80:
+		v = record.Value{Kind: record.ValueInt, Num: uint64(val[1]&0x7f) | uint64(val[2])<<7}
+	case val[0] == tagBool && len(val) == 2 && val[1] < 0x80:
+		v = record.Bool(val[1] != 0)
+	case val[0] == tagDouble && len(val) == 9:
+		v = record.Value{Kind: record.ValueDouble, Num: binary.LittleEndian.Uint64(val[1:])}
+	default:
+		return false
+	}
+	a.AddAttr(text(key), v)
+	r.pos += 1 + n
+	return true
+}
+
+// value decodes the AnyValue in the field at hand, or a further piece of one, into v. The last of its fields wins;
+// without any v stays as it is.
+func value(a *record.Arena, r *reader, v *record.Value) {
+	end := r.open()
 	for r.next() {
-		if r.num == 5 || r.num == 6 {
-			kind := record.ValueArray
-			if r.num == 6 {
-				kind = record.ValueMap
-			}
-			json := appendNested(a.Text(), &r, 0)
-			*v = record.Value{Kind: kind, Str: a.TakeText(json)}
-			continue
+		switch r.num {
+		case 5:
+			*v = record.Value{Kind: record.ValueArray, Str: a.TakeText(appendArray(a.Text(), r, 0))}
+		case 6:
+			*v = record.Value{Kind: record.ValueMap, Str: a.TakeText(appendMap(a.Text(), r, 0))}
+		default:
+			scalar(r, v)
 		}
-		scalar(&r, v)
 	}
-	return r.end("AnyValue")
+	r.close(end, "AnyValue")
 }
 
-// scalar reads the field at hand of an AnyValue, other than an array or map, into v, and says whether it is one that v
-// is read from.
+// scalar reads the field at hand of an AnyValue, other than an array or map, into v, and says whether it belongs to the
+// value at all.
 func scalar(r *reader, v *record.Value) bool {
 	switch r.num {
 	case 1:
-		*v = record.Value{Kind: record.ValueString, Str: text(r.bytes())}
+		*v = record.Value{Kind: record.ValueString, Str: r.text()}
 	case 2:
 		*v = record.Bool(r.varint() != 0)
 	case 3:
@@ -54,8 +119,8 @@ func scalar(r *reader, v *record.Value) bool {
 	case 4:
 		*v = record.Value{Kind: record.ValueDouble, Num: r.fixed64()}
 	case 7:
-		*v = record.Value{Kind: record.ValueBytes, Str: text(r.bytes())}
-	case 8: // An index into a table of strings, which only profiles have: nothing that can be read.
+		*v = record.Value{Kind: record.ValueBytes, Str: r.text()}
+	case 8: // An index into a table of strings, which only profiles have: an empty value.
 		r.varint()
 		*v = record.Value{}
 	default:
@@ -63,121 +128,4 @@ func scalar(r *reader, v *record.Value) bool {
 		return false
 	}
 	return true
-}
-
-// appendNested appends the array or map in the field at hand of an AnyValue as JSON, members in the order in which they
-// arrived. What nests deeper than [record.MaxDepth] is checked, but left out.
-func appendNested(dst []byte, r *reader, depth int) []byte {
-	kind, m := messageArray, r.message()
-	if r.num == 6 {
-		kind = messageMap
-	}
-	var err *Error
-	switch {
-	case depth >= record.MaxDepth:
-		dst, err = append(dst, record.TooDeep...), check(m, kind)
-	case kind == messageArray:
-		dst, err = appendArray(dst, m, depth)
-	default:
-		dst, err = appendMap(dst, m, depth)
-	}
-	r.within(err)
-	return dst
-}
-
-func appendArray(dst []byte, r reader, depth int) ([]byte, *Error) {
-	dst = append(dst, '[')
-	first := true
-	for r.next() {
-		if r.num != 1 {
-			r.skip()
-			continue
-		}
-		if !first {
-			dst = append(dst, ',')
-		}
-		first = false
-		start := len(dst)
-		var err *Error
-		dst, err = appendValue(dst, start, r.message(), depth+1)
-		r.within(err)
-		dst = orNull(dst, start)
-	}
-	return append(dst, ']'), r.end("ArrayValue")
-}
-
-func appendMap(dst []byte, r reader, depth int) ([]byte, *Error) {
-	dst = append(dst, '{')
-	first := true
-	for r.next() {
-		if r.num != 1 {
-			r.skip()
-			continue
-		}
-		if !first {
-			dst = append(dst, ',')
-		}
-		first = false
-		var err *Error
-		dst, err = appendMember(dst, r.message(), depth)
-		r.within(err)
-	}
-	return append(dst, '}'), r.end("KeyValueList")
-}
-
-// appendMember appends a KeyValue of a map. Its key may come last, but JSON wants it first; so its fields, not what is
-// in them, are gone over twice.
-func appendMember(dst []byte, r reader, depth int) ([]byte, *Error) {
-	whole := r
-	var key []byte
-	for r.next() {
-		switch r.num {
-		case 1:
-			key = r.bytes()
-		case 2:
-			r.bytes()
-		case 3:
-			r.varint()
-		default:
-			r.skip()
-		}
-	}
-	if r.err != nil {
-		return dst, r.end("KeyValue")
-	}
-	dst = append(record.AppendJSONString(dst, text(key)), ':')
-	start := len(dst)
-	for r = whole; r.next(); {
-		if r.num != 2 {
-			r.skip()
-			continue
-		}
-		var err *Error
-		dst, err = appendValue(dst, start, r.message(), depth+1)
-		r.within(err)
-	}
-	return orNull(dst, start), r.end("KeyValue")
-}
-
-// appendValue appends an AnyValue, or a further piece of one, whose JSON begins at start. The last of its fields wins.
-func appendValue(dst []byte, start int, r reader, depth int) ([]byte, *Error) {
-	for r.next() {
-		if r.num == 5 || r.num == 6 {
-			dst = appendNested(dst[:start], &r, depth)
-			continue
-		}
-		var v record.Value
-		if scalar(&r, &v) {
-			dst = v.AppendJSON(dst[:start])
-		}
-	}
-	return dst, r.end("AnyValue")
-}
-
-// orNull appends null when nothing was appended since start: a value without any field is empty.
-func orNull(dst []byte, start int) []byte {
-	if len(dst) == start {
-		return append(dst, "null"...)
-	}
-	return dst
 }
