@@ -47,6 +47,13 @@ func New(cfg Config, logger *slog.Logger) (*Server, error) {
 	if err := prepareData(cfg.Path); err != nil {
 		return nil, err
 	}
+	missing, err := repairDeduplication(cfg.Path)
+	if err != nil {
+		return nil, err
+	}
+	if len(missing) > 0 {
+		logger.Info("an INSERT was cut off at the end of the last run and can be repeated", "parts", missing)
+	}
 	engine, err := chdb.Open(chdb.Options{LibraryPath: cfg.LibraryPath, DataPath: cfg.Path, Timezone: "UTC", Args: engineArgs(cfg)})
 	if err != nil {
 		return nil, err
