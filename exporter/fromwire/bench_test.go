@@ -37,6 +37,32 @@ func mix(tb testing.TB, name string, n int) []byte {
 	return b
 }
 
+// oneService returns a request with n spans of 11 to 13 attributes, among those that real emitters sent, of one resource and scope: what a
+// busy service sends.
+func oneService(tb testing.TB, n int) []byte {
+	tb.Helper()
+	td, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(mix(tb, "traces", 1000))
+	require.NoError(tb, err)
+	out := ptrace.NewTraces()
+	td.ResourceSpans().At(0).Resource().CopyTo(out.ResourceSpans().AppendEmpty().Resource())
+	ss := out.ResourceSpans().At(0).ScopeSpans().AppendEmpty()
+	td.ResourceSpans().At(0).ScopeSpans().At(0).Scope().CopyTo(ss.Scope())
+	for ss.Spans().Len() < n {
+		for _, rs := range td.ResourceSpans().All() {
+			for _, from := range rs.ScopeSpans().All() {
+				for _, s := range from.Spans().All() {
+					if attrs := s.Attributes().Len(); attrs >= 11 && attrs <= 13 && ss.Spans().Len() < n {
+						s.CopyTo(ss.Spans().AppendEmpty())
+					}
+				}
+			}
+		}
+	}
+	b, err := (&ptrace.ProtoMarshaler{}).MarshalTraces(out)
+	require.NoError(tb, err)
+	return b
+}
+
 // renamed changes the ids of traces and says how many records there are.
 func renamed(tb testing.TB, name string, b []byte, round byte) (changed []byte, records int) {
 	tb.Helper()
@@ -120,16 +146,23 @@ func TestDecodingAllocatesNothing(t *testing.T) {
 // BenchmarkDecode decodes requests of about the size of an SDK's batch and of a collector's, written by pdata and by
 // protobuf's own encoder; and, to compare, the same through pdata.
 func BenchmarkDecode(b *testing.B) {
-	for _, s := range signals {
-		for _, n := range []int{500, 8000} {
-			descending := mix(b, s.name, n)
-			for order, request := range map[string][]byte{"descending": descending, "ascending": ascending(b, s.name, descending)} {
-				d := decoders()[s.name]
-				for name, f := range map[string]func([]byte) (int, error){"wire": d.wire, "pdata": d.pdata} {
-					b.Run(fmt.Sprintf("%s=%d/%s/%s", s.name, n, order, name), func(b *testing.B) { benchmark(b, request, f) })
-				}
-			}
+	for _, n := range []int{500, 8000} {
+		for _, s := range signals {
+			compare(b, s.name, fmt.Sprintf("%s=%d", s.name, n), mix(b, s.name, n))
 		}
+		compare(b, "traces", fmt.Sprintf("one-service=%d", n), oneService(b, n))
+	}
+}
+
+func compare(b *testing.B, signal, name string, descending []byte) {
+	b.Helper()
+	d := decoders()[signal]
+	for _, order := range []struct {
+		name    string
+		request []byte
+	}{{"descending", descending}, {"ascending", ascending(b, signal, descending)}} {
+		b.Run(name+"/"+order.name+"/wire", func(b *testing.B) { benchmark(b, order.request, d.wire) })
+		b.Run(name+"/"+order.name+"/pdata", func(b *testing.B) { benchmark(b, order.request, d.pdata) })
 	}
 }
 

@@ -23,7 +23,7 @@ func TestMalformedSpans(t *testing.T) {
 		"a tag is too long":              {strings.Repeat("\xaa", 10) + "\x01", Error{"Span", 0, 0, 6, reasonLong}},
 		"field 0":                        {"\x02\x01x", Error{"Span", 0, 0, 6, reasonNumber}},
 		"a field of which pdata makes 0": {"\x82\x80\x80\x80\x80\x01\x01x", Error{"Span", 0, 0, 6, reasonNumber}},
-		"a negative field":               {"\x82\x80\x80\x80\x70\x01x", Error{"Span", 0, 0, 6, reasonNumber}},
+		"a negative field":               {"\x8a\x80\x80\x80\x70\x01x", Error{"Span", 0, 0, 6, reasonNumber}},
 		"no value":                       {"\x08", Error{"Span", 1, 0, 6, reasonWire}},
 		"no length":                      {"\x2a", Error{"Span", 5, 2, 6, reasonEnds}},
 		"a text ends":                    {"\x2a\x00\x2a\x03ab", Error{"Span", 5, 2, 8, reasonEnds}},

@@ -6,9 +6,9 @@
 // tests compare the two. So where protobuf's specification and pdata differ, pdata is followed; the tests name those
 // places.
 //
-// Decoding takes one pass. What protobuf allows but hardly anybody sends, such as a scope in two pieces or attributes
-// between events, takes a second pass over the fields of that one message. Work and memory grow linearly with the size of the request,
-// whatever is in it.
+// Decoding takes one pass: resources and scopes are filled in when they come, which may be after their records. What protobuf
+// allows but hardly anybody sends, such as a scope in two pieces or attributes between events, takes a second pass over
+// the fields of that one message. Work and memory grow linearly with the size of the request, whatever is in it.
 package fromwire
 
 import (

@@ -12,9 +12,19 @@ func FuzzTraces(f *testing.F)  { fuzz(f, signals[0]) }
 func FuzzLogs(f *testing.F)    { fuzz(f, signals[1]) }
 func FuzzMetrics(f *testing.F) { fuzz(f, signals[2]) }
 
+// everyField has requests by hand, with every field of OTLP among them.
+var everyField = map[string][][]byte{
+	"traces":  {record1(everySpanField), msg(1, msg(1000, msg(2, everySpanField)))},
+	"logs":    {record1(everyLogField), msg(1, msg(1000, msg(2, everyLogField)))},
+	"metrics": {everyNumberField, everyHistogramField, everyExponentialField, everySummaryField},
+}
+
 func fuzz(f *testing.F, s signal) {
 	f.Helper()
 	for _, b := range recorded(f, s.name) {
+		f.Add(b)
+	}
+	for _, b := range everyField[s.name] {
 		f.Add(b)
 	}
 	for seed := range uint64(50) {

@@ -9,6 +9,11 @@ import (
 	"github.com/agenttrail/agenttrail/exporter/record"
 )
 
+var everyLogField = join(
+	fix(1, 1<<63), num(2, 17), str(3, "ERROR"), str(4, "deprecated name"), msg(5, str(1, "body")), pair(6, "a", num(3, 1)), num(7, 9), fix32(8),
+	str(9, traceID), str(10, spanID), fix(11, 2), str(12, "event"),
+)
+
 func TestLogRecords(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -17,10 +22,7 @@ func TestLogRecords(t *testing.T) {
 	}{
 		"nothing": {nil, record.Log{}},
 		"every field": {
-			join(
-				fix(1, 1<<63), num(2, 17), str(3, "ERROR"), str(4, "deprecated name"), msg(5, str(1, "body")), pair(6, "a", num(3, 1)), num(7, 9), fix32(8),
-				str(9, traceID), str(10, spanID), fix(11, 2), str(12, "event"),
-			),
+			everyLogField,
 			record.Log{
 				Time: 1 << 63, Observed: 2, Severity: 17, SeverityText: "ERROR", EventName: "event", Body: record.String("body"),
 				TraceID: [16]byte([]byte(traceID)), SpanID: [8]byte([]byte(spanID)), Attrs: attrs("a", record.Int(1)),

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/agenttrail/agenttrail/exporter/record"
 )
@@ -65,24 +66,35 @@ func TestPointsTellTheirMetric(t *testing.T) {
 	require.Equal(t, 1, got.Metrics[2].Scope)
 }
 
+var (
+	one, two = math.Float64bits(1), math.Float64bits(2)
+	exemplar = join(fix(2, 1), dbl(3, 1), str(4, spanID), str(5, traceID), fix(6, 1), pair(7, "k", msg(5, msg(1, num(3, 1)))))
+
+	everyNumberField      = metric1(5, fix(2, 1), fix(3, 2), dbl(4, 1.5), exemplarAt(5), exemplarAt(5), pair(7, "a"), num(8, 1))
+	everyHistogramField   = metric1(9, fix(2, 1), fix(3, 2), fix(4, 3), dbl(5, 4), str(6, packed(5, 6)), str(7, packed(one)), exemplarAt(8), pair(9, "a"), num(10, 1), dbl(11, 7), dbl(12, 8))
+	everyExponentialField = metric1(10, pair(1, "a"), fix(2, 1), fix(3, 2), fix(4, 3), dbl(5, 4), num(6, 3), fix(7, 5), msg(8, num(1, 4), str(2, "\x01\x80\x01")), msg(9, num(2, 7), num(2, 8), num(1, 1)), num(10, 1), exemplarAt(11), dbl(12, 7), dbl(13, 8), dbl(14, 9))
+	everySummaryField     = metric1(11, fix(2, 1), fix(3, 2), fix(4, 3), dbl(5, 4), msg(6, dbl(1, 0.5), dbl(2, 5)), pair(7, "a"), msg(6, dbl(2, 6), dbl(1, 0.9)), msg(6), num(8, 1))
+)
+
+func exemplarAt(n protowire.Number) []byte { return msg(n, exemplar) }
+
+func packed(numbers ...uint64) string {
+	var b []byte
+	for _, n := range numbers {
+		b = binary.LittleEndian.AppendUint64(b, n)
+	}
+	return string(b)
+}
+
 func TestPoints(t *testing.T) {
 	t.Parallel()
 	known := func(v float64) record.OptionalDouble { return record.OptionalDouble{Value: v, Known: true} }
-	exemplar := msg(5, fix(2, 1), dbl(3, 1), str(4, spanID), str(5, traceID), fix(6, 1), pair(7, "k", msg(5, msg(1, num(3, 1)))))
-	packed := func(numbers ...uint64) string {
-		var b []byte
-		for _, n := range numbers {
-			b = binary.LittleEndian.AppendUint64(b, n)
-		}
-		return string(b)
-	}
-	one, two := math.Float64bits(1), math.Float64bits(2)
 	for name, c := range map[string]struct {
 		request []byte
 		want    record.Point
 	}{
 		"a number": {
-			metric1(5, fix(2, 1), fix(3, 2), dbl(4, 1.5), exemplar, exemplar, pair(7, "a"), num(8, 1)),
+			everyNumberField,
 			record.Point{Start: 1, Time: 2, Num: record.Number{Kind: record.NumberDouble, Double: 1.5}, Attrs: attrs("a", record.Value{}), NoValue: true},
 		},
 		"an integer":              {metric1(7, fix(6, math.MaxUint64)), record.Point{Num: record.Number{Kind: record.NumberInt, Int: -1}}},
@@ -90,14 +102,14 @@ func TestPoints(t *testing.T) {
 		"other flags":             {metric1(7, num(8, 6)), record.Point{}},
 		"labels of old protocols": {metric1(7, msg(1, str(1, "k"), str(2, "v"))), record.Point{}},
 		"a histogram": {
-			metric1(9, fix(2, 1), fix(3, 2), fix(4, 3), dbl(5, 4), str(6, packed(5, 6)), str(7, packed(one)), msg(8, fix(2, 1)), pair(9, "a"), num(10, 1), dbl(11, 7), dbl(12, 8)),
+			everyHistogramField,
 			record.Point{Start: 1, Time: 2, Count: 3, Sum: known(4), Counts: []uint64{5, 6}, Bounds: []float64{1}, Attrs: attrs("a", record.Value{}), NoValue: true, Min: known(7), Max: known(8)},
 		},
 		"an optional number may be 0": {metric1(9, dbl(5, 0)), record.Point{Sum: known(0)}},
 		"numbers that are not packed": {metric1(9, fix(7, one), fix(6, 1), fix(7, two), fix(6, 2)), record.Point{Counts: []uint64{1, 2}, Bounds: []float64{1, 2}}},
 		"a histogram without buckets": {metric1(9, str(6, ""), str(7, "")), record.Point{}},
 		"an exponential histogram": {
-			metric1(10, pair(1, "a"), fix(2, 1), fix(3, 2), fix(4, 3), dbl(5, 4), num(6, 3), fix(7, 5), msg(8, num(1, 4), str(2, "\x01\x80\x01")), msg(9, num(2, 7), num(2, 8), num(1, 1)), num(10, 1), msg(11, fix(2, 1)), dbl(12, 7), dbl(13, 8), dbl(14, 9)),
+			everyExponentialField,
 			record.Point{
 				Start: 1, Time: 2, Count: 3, Sum: known(4), Attrs: attrs("a", record.Value{}), NoValue: true, Min: known(7), Max: known(8), Scale: -2, ZeroCount: 5, ZeroThreshold: 9,
 				Positive: record.Buckets{Offset: 2, Counts: []uint64{1, 128}}, Negative: record.Buckets{Offset: -1, Counts: []uint64{7, 8}},
@@ -108,7 +120,7 @@ func TestPoints(t *testing.T) {
 			record.Point{Positive: record.Buckets{Offset: 3, Counts: []uint64{1, 2, 3, 4}}, Negative: record.Buckets{Counts: []uint64{7, 8}}},
 		},
 		"a summary": {
-			metric1(11, fix(2, 1), fix(3, 2), fix(4, 3), dbl(5, 4), msg(6, dbl(1, 0.5), dbl(2, 5)), pair(7, "a"), msg(6, dbl(2, 6), dbl(1, 0.9)), msg(6), num(8, 1)),
+			everySummaryField,
 			record.Point{Start: 1, Time: 2, Count: 3, Sum: known(4), Bounds: []float64{0.5, 0.9, 0}, Values: []float64{5, 6, 0}, Attrs: attrs("a", record.Value{}), NoValue: true},
 		},
 		"a summary always has a sum": {metric1(11), record.Point{Sum: known(0)}},

@@ -15,6 +15,14 @@ const (
 	spanID  = "01234567"
 )
 
+var everySpanField = join(
+	str(1, traceID), str(2, spanID), str(3, "state=1"), str(4, "parent12"), str(5, "name"), num(6, 3), fix(7, 1<<63), fix(8, 2),
+	pair(9, "a", str(1, "x")), num(10, 7),
+	msg(11, fix(1, 5), str(2, "event"), pair(3, "b", str(1, "y")), num(4, 7)), num(12, 7),
+	msg(13, str(1, traceID), str(2, spanID), str(3, "state=2"), pair(4, "c", str(1, "z")), num(5, 7), fix32(6)), num(14, 7),
+	msg(15, str(2, "oops"), num(3, 2)), fix32(16),
+)
+
 func attrs(keysAndValues ...any) record.Attrs {
 	var a record.Attrs
 	for i := 0; i < len(keysAndValues); i += 2 {
@@ -36,13 +44,7 @@ func TestSpans(t *testing.T) {
 	}{
 		"nothing": {nil, record.Span{}},
 		"every field": {
-			join(
-				str(1, traceID), str(2, spanID), str(3, "state=1"), str(4, "parent12"), str(5, "name"), num(6, 3), fix(7, 1<<63), fix(8, 2),
-				pair(9, "a", str(1, "x")), num(10, 7),
-				msg(11, fix(1, 5), str(2, "event"), pair(3, "b", str(1, "y")), num(4, 7)), num(12, 7),
-				msg(13, str(1, traceID), str(2, spanID), str(3, "state=2"), pair(4, "c", str(1, "z")), num(5, 7), fix32(6)), num(14, 7),
-				msg(15, str(2, "oops"), num(3, 2)), fix32(16),
-			),
+			everySpanField,
 			record.Span{
 				TraceID: [16]byte([]byte(traceID)), SpanID: [8]byte([]byte(spanID)), ParentSpanID: [8]byte([]byte("parent12")),
 				Name: "name", Kind: record.KindClient, Start: 1 << 63, End: 2, Status: record.StatusError, StatusMessage: "oops",
@@ -83,6 +85,7 @@ func TestSpans(t *testing.T) {
 		// What follows is odd, but is what pdata does.
 		"bits beyond the 64th are lost":         {[]byte("\x30\x82\x80\x80\x80\x80\x80\x80\x80\x80\x7e"), record.Span{Kind: record.KindServer}},
 		"field numbers count modulo 2^32":       {[]byte("\xaa\x80\x80\x80\x80\x01\x01n"), record.Span{Name: "n"}},
+		"field numbers beyond 2^29 are unknown": {[]byte("\xaa\x80\x80\x80\x10\x01n"), record.Span{}},
 		"a group without end ends in a field":   {join(begin(21), str(5, "in the group"), str(5, "after")), record.Span{Name: "after"}},
 		"what is in a group may not be in it":   {join(begin(21), num(1, 1), str(5, "second field of the group")), record.Span{Name: "second field of the group"}},
 		"a group may end with another's number": {join(begin(21), end(22), str(5, "n")), record.Span{Name: "n"}},

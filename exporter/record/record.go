@@ -1,7 +1,7 @@
 // Package record is the neutral view of OpenTelemetry spans, log records and metric points that the row mapping reads.
 //
-// A front end fills a [Traces], [Logs] or [Metrics] from whatever it received: pdata today, protobuf wire bytes as well once
-// they are decoded directly. The mapping never sees what the front end saw, so both give the same rows.
+// A front end fills a [Traces], [Logs] or [Metrics] from whatever it received: package frompdata from pdata, package
+// fromwire from protobuf's bytes. The mapping never sees what the front end saw, so both give the same rows.
 //
 // Everything here is a flat arena that is reused from request to request: after Reset nothing is freed, and strings
 // alias the memory of the request. A view is therefore valid only until the request is done.
