@@ -35,7 +35,11 @@ type server struct {
 func setup(t *testing.T, database string) server {
 	t.Helper()
 	ch := enginetest.ClickHouse(t)
-	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: database})
+	retention := schema.Retention{} // Rows have fixed times, and must not be too old one day.
+	for table := range column.TableCount {
+		retention[table.String()] = 50 * 365
+	}
+	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: database, Retention: retention})
 	require.NoError(t, err)
 	conn, err := clickhouse.Open(&clickhouse.Options{Protocol: clickhouse.HTTP, Addr: []string{ch.Addr}, Auth: clickhouse.Auth{Database: database}})
 	require.NoError(t, err)
@@ -45,12 +49,13 @@ func setup(t *testing.T, database string) server {
 
 func (s server) insert(ctx context.Context, t *testing.T, set *column.Set, table column.Table) {
 	t.Helper()
-	var names []string
-	for _, c := range table.Columns() {
-		names = append(names, "`"+c.Name+"`")
-	}
-	q := url.Values{"query": {"INSERT INTO " + s.database + "." + table.String() + " (" + strings.Join(names, ", ") + ") FORMAT Native"}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/?"+q.Encode(), bytes.NewReader(set.AppendNative(nil, table)))
+	s.insertBlock(ctx, t, table.String(), table.Columns(), set.AppendNative(nil, table))
+}
+
+func (s server) insertBlock(ctx context.Context, t *testing.T, table string, columns []column.Column, native []byte) {
+	t.Helper()
+	q := url.Values{"query": {"INSERT INTO " + s.database + "." + table + " (" + names(columns) + ") FORMAT Native"}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/?"+q.Encode(), bytes.NewReader(native))
 	require.NoError(t, err)
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
@@ -58,6 +63,14 @@ func (s server) insert(ctx context.Context, t *testing.T, set *column.Set, table
 	text, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, resp.StatusCode, string(text))
+}
+
+func names(columns []column.Column) string {
+	var all []string
+	for _, c := range columns {
+		all = append(all, "`"+c.Name+"`")
+	}
+	return strings.Join(all, ", ")
 }
 
 func TestColumnsAreThoseOfTheSchema(t *testing.T) {

@@ -34,3 +34,6 @@ func AppendRecordAs(dst []byte, s *Set, tables []TableAs) []byte {
 	dst = append(dst, recordVersion, n)
 	return append(append(dst, head...), data...)
 }
+
+// AddSample adds a row of every table.
+var AddSample = addSample

@@ -89,12 +89,19 @@ func (c *texts) undo()                   { c.buf = c.buf[:c.kept] }
 func (c *texts) readPrefix(*input) error { return nil }
 
 func (c *texts) read(in *input, n uint64) error {
-	all := in.data
+	all, at := in.data, 0
 	for range n {
+		if at < len(all) && all[at] < 0x80 && int(all[at]) < len(all)-at { // A short string.
+			at += 1 + int(all[at])
+			continue
+		}
+		in.data = all[at:]
 		if _, err := in.text(); err != nil {
 			return err
 		}
+		at = len(all) - len(in.data)
 	}
-	c.buf = append(c.buf, all[:len(all)-len(in.data)]...)
+	in.data = all[at:]
+	c.buf = append(c.buf, all[:at]...)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"unsafe"
 )
 
@@ -65,6 +66,7 @@ func (c *words) read(in *input, n uint64) error {
 		return err
 	}
 	start := len(c.idx)
+	c.idx = slices.Grow(c.idx, int(n)) //nolint:gosec // They are in memory.
 	switch width {
 	case 0:
 		for _, k := range keys {
@@ -79,11 +81,12 @@ func (c *words) read(in *input, n uint64) error {
 			c.idx = append(c.idx, binary.LittleEndian.Uint32(keys))
 		}
 	}
-	for i, k := range c.idx[start:] {
-		if uint64(k) >= uint64(len(in.ids)) {
-			return fmt.Errorf("%w: key %d is not among the %d of its dictionary", ErrRecord, k, len(in.ids))
+	added, ids := c.idx[start:], in.ids
+	for i, k := range added {
+		if uint64(k) >= uint64(len(ids)) {
+			return fmt.Errorf("%w: key %d is not among the %d of its dictionary", ErrRecord, k, len(ids))
 		}
-		c.idx[start+i] = in.ids[k]
+		added[i] = ids[k]
 	}
 	return nil
 }
