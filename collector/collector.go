@@ -53,6 +53,8 @@ type Settings struct {
 	ClickHouseURL string
 	// Database is the ClickHouse database with the tables.
 	Database string
+	// JournalDir is the folder of the exporter's journal, which must outlive the process.
+	JournalDir string
 	// DataDir is the folder whose disk is reported, where it is not the current one.
 	DataDir string
 

@@ -59,10 +59,11 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-func localSettings(logs io.Writer) collector.Settings {
+func localSettings(t *testing.T, logs io.Writer) collector.Settings {
+	t.Helper()
 	return collector.Settings{
 		GRPCAddr: "127.0.0.1:0", HTTPAddr: "127.0.0.1:0", HealthAddr: "127.0.0.1:0", MetricsAddr: "127.0.0.1:0",
-		Version: "test", Logger: slog.New(slog.NewTextHandler(logs, nil)),
+		JournalDir: t.TempDir(), Version: "test", Logger: slog.New(slog.NewTextHandler(logs, nil)),
 	}
 }
 
@@ -80,7 +81,7 @@ func setupWhole(t *testing.T, overrides ...string) bundle {
 	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db})
 	require.NoError(t, err)
 	logs := &syncBuffer{}
-	s := localSettings(logs)
+	s := localSettings(t, logs)
 	s.ClickHouseURL, s.Database, s.Overrides = ch.URL, db, overrides
 	return bundle{Collector: start(t, s), conn: ch.Conn(t, db), logs: logs}
 }
@@ -103,6 +104,14 @@ func (b bundle) count(t *testing.T, query string) uint64 {
 	var n uint64
 	require.NoError(t, b.conn.QueryRow(t.Context(), query).Scan(&n))
 	return n
+}
+
+// stored waits until everything that was acknowledged is stored.
+func (b bundle) stored(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		return strings.Contains(get(t, "http://"+b.Addrs().Metrics+"/metrics"), "otelcol_agenttrail_exporter_journal_segments 0\n")
+	}, 20*time.Second, 10*time.Millisecond)
 }
 
 func (b bundle) grpc(t *testing.T) *grpc.ClientConn {
@@ -235,7 +244,7 @@ func TestEveryWayInEndsInRows(t *testing.T) {
 			want++
 		}
 	}
-	// Acknowledged means stored: nothing is waited for here.
+	b.stored(t)
 	require.Equal(t, 3*want, b.count(t, "SELECT count() FROM Span"))
 	require.Equal(t, want, b.count(t, "SELECT uniqExact(serviceName) FROM Span"))
 	require.Equal(t, want, b.count(t, "SELECT countIf(message = 'hello') FROM AgentLog"))
@@ -286,6 +295,7 @@ func TestMalformedRequestsAreRefusedAndDisturbNobody(t *testing.T) {
 	err = b.grpc(t).Invoke(t.Context(), "/opentelemetry.proto.collector.trace.v1.TraceService/Export", &rawMessage{[]byte("not protobuf")}, &rawMessage{}, grpc.ForceCodec(rawCodec{}))
 	require.Contains(t, []codes.Code{codes.InvalidArgument, codes.Internal}, status.Code(err), "%v", err)
 	wg.Wait()
+	b.stored(t)
 	require.Equal(t, uint64(40), b.count(t, "SELECT count() FROM Span"))
 }
 
@@ -307,9 +317,13 @@ func TestLargeRequestsAreStoredOrClearlyRefused(t *testing.T) {
 	_, err := client.Export(t.Context(), ptraceotlp.NewExportRequestFromTraces(large))
 	require.NoError(t, err)
 	for _, encoding := range []string{"", "gzip"} {
+		large.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0).SetName("another one" + encoding)
 		resp, text := b.post(t, "/v1/traces", contentProto, encoding, marshalTraces(t, contentProto, large))
 		require.Equal(t, 200, resp.status, text)
+		resp, text = b.post(t, "/v1/traces", contentProto, encoding, marshalTraces(t, contentProto, large))
+		require.Equal(t, 200, resp.status, text, "the same request is stored once")
 	}
+	b.stored(t)
 	require.Equal(t, uint64(3), b.count(t, "SELECT count() FROM Span WHERE length(attributes['blob']) > 60000"))
 
 	huge := spans("huge", 1)
@@ -342,9 +356,11 @@ func TestItSaysThatItIsReadyAndWhatItDoes(t *testing.T) {
 	_, err := ptraceotlp.NewGRPCClient(b.grpc(t)).Export(t.Context(), ptraceotlp.NewExportRequestFromTraces(spans("s", 7)))
 	require.NoError(t, err)
 	get(t, "http://"+b.Addrs().Health)
+	b.stored(t)
 	metrics := get(t, "http://"+b.Addrs().Metrics+"/metrics")
 	require.Contains(t, metrics, `otelcol_agenttrail_exporter_stored_rows{table="Span"} 7`)
-	require.Contains(t, metrics, "otelcol_agenttrail_exporter_requests 1")
+	require.Contains(t, metrics, "otelcol_agenttrail_exporter_requests 1\n")
+	require.Contains(t, metrics, `otelcol_agenttrail_exporter_acknowledged_rows{table="Span"} 7`)
 	require.Contains(t, metrics, "otelcol_agenttrail_exporter_queue_bytes 0")
 	require.Contains(t, metrics, `otelcol_receiver_accepted_spans{receiver="otlp",transport="grpc"} 7`)
 	require.Contains(t, metrics, "otelcol_process_uptime")
@@ -357,39 +373,47 @@ func TestMissingTablesAreSaidAndNothingIsLost(t *testing.T) {
 	ch := enginetest.ClickHouse(t)
 	db := ch.Database(t)
 	logs := &syncBuffer{}
-	s := localSettings(logs)
+	s := localSettings(t, logs)
 	s.ClickHouseURL, s.Database = ch.URL, db
 	b := bundle{Collector: start(t, s), conn: ch.Conn(t, db), logs: logs}
-	answered := make(chan error, 1)
-	client := ptraceotlp.NewGRPCClient(b.grpc(t))
-	go func() {
-		_, err := client.Export(t.Context(), ptraceotlp.NewExportRequestFromTraces(spans("s", 1)))
-		answered <- err
-	}()
+	_, err := ptraceotlp.NewGRPCClient(b.grpc(t)).Export(t.Context(), ptraceotlp.NewExportRequestFromTraces(spans("s", 1)))
+	require.NoError(t, err, "the journal has it")
 	require.Eventually(t, func() bool {
-		return strings.Contains(logs.String(), "missing are table Span") && strings.Contains(logs.String(), "is tried again")
+		return strings.Contains(logs.String(), "missing are table Span") && strings.Contains(logs.String(), "ClickHouse does not take rows")
 	}, 20*time.Second, 10*time.Millisecond)
 	require.Contains(t, logs.String(), "agenttrail migrate clickhouse")
-	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db})
+	_, err = schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db})
 	require.NoError(t, err)
-	require.NoError(t, <-answered, "the request waited for the migration")
-	require.Equal(t, uint64(1), b.count(t, "SELECT count() FROM Span"))
-	require.Eventually(t, func() bool { return strings.Contains(logs.String(), "ClickHouse is ready") }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return b.count(t, "SELECT count() FROM Span") == 1 }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool {
+		return strings.Contains(logs.String(), "ClickHouse is ready") && strings.Contains(logs.String(), "ClickHouse takes rows again")
+	}, 20*time.Second, 10*time.Millisecond)
 }
 
-func TestWithoutClickHouseClientsAreToldToComeBack(t *testing.T) {
+func TestWithoutClickHouseRequestsAreAcknowledged(t *testing.T) {
 	t.Parallel()
-	s := localSettings(io.Discard)
+	s := localSettings(t, io.Discard)
 	s.ClickHouseURL = "http://" + closedAddr(t)
-	s.Overrides = []string{"exporters.agenttrail.retry.max_elapsed_time=50ms"}
 	b := bundle{Collector: start(t, s)}
 	_, err := ptraceotlp.NewGRPCClient(b.grpc(t)).Export(t.Context(), ptraceotlp.NewExportRequestFromTraces(spans("s", 1)))
-	require.Equal(t, codes.Unavailable, status.Code(err))
-	require.Len(t, status.Convert(err).Details(), 1)
+	require.NoError(t, err)
 	resp, text := b.post(t, "/v1/traces", contentJSON, "", marshalTraces(t, contentJSON, spans("s", 1)))
-	require.Equal(t, 503, resp.status, text)
+	require.Equal(t, 200, resp.status, text)
+}
+
+func TestWhenTheJournalIsFullClientsAreToldToComeBack(t *testing.T) {
+	t.Parallel()
+	s := localSettings(t, io.Discard)
+	s.ClickHouseURL = "http://" + closedAddr(t)
+	s.Overrides = []string{"exporters.agenttrail.journal.max_bytes=1"}
+	b := bundle{Collector: start(t, s)}
+	_, err := ptraceotlp.NewGRPCClient(b.grpc(t)).Export(t.Context(), ptraceotlp.NewExportRequestFromTraces(spans("s", 1)))
+	require.Equal(t, codes.ResourceExhausted, status.Code(err))
+	require.Len(t, status.Convert(err).Details(), 1, "a delay: without it the client would not come back")
+	resp, text := b.post(t, "/v1/traces", contentJSON, "", marshalTraces(t, contentJSON, spans("s", 1)))
+	require.Equal(t, 429, resp.status, text)
 	require.Contains(t, []string{"1", "2"}, resp.header.Get("Retry-After"))
-	require.Contains(t, text, "no answer from clickhouse")
+	require.Contains(t, text, "allow more bytes")
 }
 
 func closedAddr(t *testing.T) string {
@@ -411,7 +435,7 @@ func TestATakenPortIsNamed(t *testing.T) {
 		"health":  func(s *collector.Settings) { s.HealthAddr = l.Addr().String() },
 		"metrics": func(s *collector.Settings) { s.MetricsAddr = l.Addr().String() },
 	} {
-		s := localSettings(io.Discard)
+		s := localSettings(t, io.Discard)
 		change(&s)
 		c, err := collector.New(s)
 		require.NoError(t, err)
@@ -424,7 +448,7 @@ func TestATakenPortIsNamed(t *testing.T) {
 
 func TestShutdownIsSafe(t *testing.T) {
 	t.Parallel()
-	c, err := collector.New(localSettings(io.Discard))
+	c, err := collector.New(localSettings(t, io.Discard))
 	require.NoError(t, err)
 	require.NoError(t, c.Shutdown(t.Context()))
 	require.NoError(t, c.Shutdown(t.Context()))
@@ -433,7 +457,7 @@ func TestShutdownIsSafe(t *testing.T) {
 
 func TestNothingIsLeftAfterShutdown(t *testing.T) {
 	before := goleak.IgnoreCurrent()
-	s := localSettings(io.Discard)
+	s := localSettings(t, io.Discard)
 	s.ClickHouseURL = "http://" + closedAddr(t)
 	c, err := collector.New(s)
 	require.NoError(t, err)

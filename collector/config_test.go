@@ -39,9 +39,11 @@ func TestWrongConfigurationsSayWhatToDo(t *testing.T) {
 		"exporters::agenttrail::endpoint=tcp://127.0.0.1:9000":              "give the address of ClickHouse's HTTP interface",
 		"exporters::agenttrail::compression=gzip":                           "use lz4, zstd or none",
 		"exporters::agenttrail::max_block_rows=2000000":                     "max_block_rows: must be from 1 to 1048448",
-		"exporters::agenttrail::sending_queue={enabled: true}":              "sending_queue: this exporter has no queue",
-		"exporters::agenttrail::retry_on_failure={enabled: true}":           "retry::max_elapsed_time",
-		"exporters::agenttrail::retry::nonsense=1":                          "retry::nonsense: no such setting; there are initial_interval, max_elapsed_time, max_interval",
+		"exporters::agenttrail::sending_queue={enabled: true}":              "sending_queue: the exporter has a journal on disk in place of the queue",
+		"exporters::agenttrail::retry_on_failure={enabled: true}":           "retry::initial_interval and retry::max_interval set the pauses",
+		"exporters::agenttrail::retry::max_elapsed_time=1m":                 "giving up would lose what was acknowledged",
+		"exporters::agenttrail::journal::directory=":                        "journal::directory: give a folder",
+		"exporters::agenttrail::retry::nonsense=1":                          "retry::nonsense: no such setting; there are initial_interval, max_interval",
 		"exporters::agenttrail::nonsense=1":                                 "nonsense",
 		"exporters::agenttrail::timeout=0s":                                 "timeout: must be positive",
 		"exporters::kafka={}":                                               `unknown type: "kafka"`,
@@ -84,7 +86,7 @@ service:
 	require.NoError(t, os.WriteFile(file, []byte(collector.DefaultConfig), 0o600))
 	second := filepath.Join(dir, "extra.yaml")
 	require.NoError(t, os.WriteFile(second, []byte(extra), 0o600))
-	s := localSettings(io.Discard)
+	s := localSettings(t, io.Discard)
 	s.Logger, s.MetricsAddr = nil, ""
 	s.ConfigURIs = []string{file, second}
 	s.ClickHouseURL = "http://" + closedAddr(t)

@@ -56,7 +56,7 @@ receivers: {kafka: {brokers: ["127.0.0.1:9092"]}}
 service: {pipelines: {traces: {receivers: [otlp, kafka]}}}
 `)
 	logs := &syncBuffer{}
-	s.Logger = localSettings(logs).Logger
+	s.Logger = localSettings(t, logs).Logger
 	c, err := collector.New(s)
 	require.NoError(t, err)
 	require.ErrorContains(t, c.Validate(t.Context()), `unknown type: "kafka"`)

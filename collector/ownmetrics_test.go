@@ -82,6 +82,7 @@ func TestMetricsEndInRows(t *testing.T) {
 			want++
 		}
 	}
+	b.stored(t)
 	require.Equal(t, 5*want, b.count(t, "SELECT count() FROM SystemMetrics"))
 	require.Equal(t, want, b.count(t, "SELECT uniqExact(component) FROM SystemMetrics"))
 	for name, condition := range map[string]string{
@@ -106,6 +107,7 @@ func TestSecurityEventsEndInRows(t *testing.T) {
 	r.Attributes().PutStr("agenttrail.security.resource", "tool-7")
 	_, err := plogotlp.NewGRPCClient(b.grpc(t)).Export(t.Context(), plogotlp.NewExportRequestFromLogs(ld))
 	require.NoError(t, err)
+	b.stored(t)
 	require.Equal(t, uint64(1), b.count(t, `SELECT count() FROM SecurityEvents AS s INNER JOIN AgentLog AS l ON l.id = s.id
 		WHERE s.type = 'auth.denied' AND s.outcome = 'denied' AND s.severity = 'info' AND s.actor = 'u-1' AND s.userId = 'u-1'
 			AND s.resource = 'tool-7' AND s.component = 'gateway' AND s.message = 'no right to use the tool'
@@ -135,5 +137,6 @@ func TestOwnMetricsCanBeSwitchedOff(t *testing.T) {
 	b := setupWhole(t, "receivers::agenttrail_host::collection_interval=1s", "receivers::agenttrail_self::collection_interval=1s")
 	_, err := pmetricotlp.NewGRPCClient(b.grpc(t)).Export(t.Context(), pmetricotlp.NewExportRequestFromMetrics(points("one")))
 	require.NoError(t, err)
+	b.stored(t)
 	require.Equal(t, uint64(5), b.count(t, "SELECT count() FROM SystemMetrics"))
 }

@@ -48,6 +48,7 @@ func namedOverrides(settings Settings) (uri, health string, err error) {
 	set("receivers::otlp::protocols::http::endpoint", settings.HTTPAddr)
 	set("exporters::agenttrail::endpoint", settings.ClickHouseURL)
 	set("exporters::agenttrail::database", settings.Database)
+	set("exporters::agenttrail::journal::directory", settings.JournalDir)
 	if settings.DataDir != "" {
 		overrides["receivers::agenttrail_host::paths"] = []any{strings.ReplaceAll(settings.DataDir, "$", "$$")}
 	}

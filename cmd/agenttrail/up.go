@@ -28,6 +28,9 @@ import (
 // that.
 const stopTimeout = 30 * time.Second
 
+// journalFolder is where in the data folder rows are kept from their acknowledgement until they are stored.
+const journalFolder = "journal"
+
 // upConfig is what the flags of "agenttrail up" set.
 type upConfig struct {
 	dir            string
@@ -134,7 +137,8 @@ func up(ctx context.Context, cfg upConfig, out, logs io.Writer) (err error) {
 	}
 	col, err := collector.New(collector.Settings{
 		GRPCAddr: cfg.otlpGRPCAddr, HTTPAddr: cfg.otlpHTTPAddr, HealthAddr: cfg.healthAddr, MetricsAddr: cfg.metricsAddr,
-		ClickHouseURL: running.ClickHouse, Database: cfg.marketplace.Database, DataDir: cfg.dir, Version: version, Logger: logger,
+		ClickHouseURL: running.ClickHouse, Database: cfg.marketplace.Database,
+		JournalDir: filepath.Join(cfg.dir, journalFolder), DataDir: cfg.dir, Version: version, Logger: logger,
 		Overrides: overrides,
 	})
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 
 	"github.com/agenttrail/agenttrail/exporter/delivery"
+	"github.com/agenttrail/agenttrail/exporter/journal"
 	"github.com/agenttrail/agenttrail/exporter/mapping"
 	"github.com/agenttrail/agenttrail/schema/prices"
 )
@@ -41,7 +42,7 @@ type Config struct {
 	MaxBlockRows int `mapstructure:"max_block_rows"`
 	// MaxBlockBytes is how many bytes one INSERT has at most, before compression. One row may exceed it.
 	MaxBlockBytes int `mapstructure:"max_block_bytes"`
-	// MaxQueueBytes is how many bytes of rows may wait to be stored before new requests have to wait.
+	// MaxQueueBytes is how many bytes of rows may be in memory before new requests have to wait.
 	MaxQueueBytes int64 `mapstructure:"max_queue_bytes"`
 	// MaxRequestBytes is how many bytes the rows of one request may take.
 	MaxRequestBytes int64 `mapstructure:"max_request_bytes"`
@@ -53,7 +54,11 @@ type Config struct {
 	PricesFile string `mapstructure:"prices_file"`
 	// MaxBodyBytes is the size to which HTTP bodies and the text of log records are cut.
 	MaxBodyBytes int `mapstructure:"max_body_bytes"`
-	// Retry says how an INSERT that failed is repeated.
+	// Journal says where rows are kept from the moment they are acknowledged until they are stored.
+	Journal JournalConfig `mapstructure:"journal"`
+	// FlushInterval is how long rows are collected before they are sent.
+	FlushInterval time.Duration `mapstructure:"flush_interval"`
+	// Retry says how an INSERT that failed is repeated, without end.
 	Retry RetryConfig `mapstructure:"retry"`
 
 	// prevent unkeyed literal initialization
@@ -66,8 +71,24 @@ type RetryConfig struct {
 	InitialInterval time.Duration `mapstructure:"initial_interval"`
 	// MaxInterval is the longest pause.
 	MaxInterval time.Duration `mapstructure:"max_interval"`
-	// MaxElapsedTime is after which time the client is told to come back.
-	MaxElapsedTime time.Duration `mapstructure:"max_elapsed_time"`
+
+	// prevent unkeyed literal initialization
+	_ struct{}
+}
+
+// JournalConfig says where rows are kept from the moment they are acknowledged until they are stored.
+type JournalConfig struct {
+	// Directory is the folder, which must be there after a restart. One process uses it at a time.
+	Directory string `mapstructure:"directory"`
+	// MaxBytes is how many bytes it may take. When they are used up, requests are refused until there is room.
+	MaxBytes int64 `mapstructure:"max_bytes"`
+	// Compression of the rows in it: lz4 or none.
+	Compression string `mapstructure:"compression"`
+	// Window is how long a request is remembered after it was acknowledged, so that it is not stored again when its
+	// client sends it again.
+	Window time.Duration `mapstructure:"window"`
+	// WindowRequests is how many requests are remembered at most.
+	WindowRequests int `mapstructure:"window_requests"`
 
 	// prevent unkeyed literal initialization
 	_ struct{}
@@ -83,7 +104,7 @@ func createDefaultConfig() component.Config {
 	client.Endpoint = "http://127.0.0.1:8123"
 	client.Timeout = 30 * time.Second
 	client.Compression = configcompression.Type(delivery.CompressionLZ4)
-	// Two groups in flight with a connection per table each.
+	// Two blocks in flight for each table.
 	const connections = 16
 	keepalive := confighttp.NewDefaultKeepaliveClientConfig()
 	keepalive.MaxIdleConnsPerHost = connections
@@ -104,17 +125,24 @@ func createDefaultConfig() component.Config {
 		Retry: RetryConfig{
 			InitialInterval: 100 * time.Millisecond,
 			MaxInterval:     5 * time.Second,
-			MaxElapsedTime:  20 * time.Second,
 		},
+		Journal: JournalConfig{
+			MaxBytes:       10 << 30,
+			Compression:    string(journal.CompressionLZ4),
+			Window:         10 * time.Minute,
+			WindowRequests: 500_000,
+		},
+		FlushInterval: 200 * time.Millisecond,
 	}
 }
 
 // foreignKeys are settings of other exporters that people bring along, and what to do instead.
 var foreignKeys = []struct{ key, advice string }{
-	{"sending_queue", "this exporter has no queue that could lose rows: it acknowledges a request when its rows are stored; remove the key, and bound memory with max_queue_bytes"},
-	{"retry_on_failure", "remove the key and use retry::initial_interval, retry::max_interval and retry::max_elapsed_time"},
+	{"sending_queue", "the exporter has a journal on disk in place of the queue: a request is acknowledged when its rows are durable there, and a queue in front would acknowledge what it can lose; remove the key, bound the disk with journal::max_bytes and memory with max_queue_bytes"},
+	{"retry_on_failure", "remove the key: what is in the journal is sent again until it is stored; retry::initial_interval and retry::max_interval set the pauses"},
+	{"retry::max_elapsed_time", "remove the key: an INSERT is repeated until the rows are stored, since giving up would lose what was acknowledged; journal::max_bytes bounds what waits"},
 	{"batcher", "remove the key: requests that come together are stored together"},
-	{"async_insert", "remove the key: inserts are synchronous, so that an acknowledgement means that rows are stored"},
+	{"async_insert", "remove the key: inserts are synchronous, so that rows leave the journal only when they are stored"},
 	{"create_schema", "remove the key and run `agenttrail migrate clickhouse`"},
 	{"ttl", "remove the key: `agenttrail migrate clickhouse` sets how long tables keep their rows"},
 }
@@ -136,6 +164,9 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	return conf.Unmarshal(c)
 }
 
+// sections are the parts of the configuration that are structs of this package.
+var sections = []reflect.Type{reflect.TypeFor[RetryConfig](), reflect.TypeFor[JournalConfig]()}
+
 // unknownKeys returns an error for every key that type t does not have. confmap does not look for unknown keys in a
 // struct that embeds one with an Unmarshal of its own, as confighttp.ClientConfig has.
 func unknownKeys(m map[string]any, t reflect.Type, path string) []error {
@@ -148,7 +179,7 @@ func unknownKeys(m map[string]any, t reflect.Type, path string) []error {
 			errs = append(errs, fmt.Errorf("%s%s: no such setting; there are %s", path, key, strings.Join(slices.Sorted(maps.Keys(known)), ", ")))
 			continue
 		}
-		if sub, ok := m[key].(map[string]any); ok && typ == reflect.TypeFor[RetryConfig]() {
+		if sub, ok := m[key].(map[string]any); ok && slices.Contains(sections, typ) {
 			errs = append(errs, unknownKeys(sub, typ, key+"::")...)
 		}
 	}
@@ -200,7 +231,17 @@ func (c *Config) Validate() error {
 	check(c.Timeout > 0, "timeout", "must be positive, such as 30s: without it an INSERT whose answer got lost would wait for ever")
 	check(c.Retry.InitialInterval > 0, "retry::initial_interval", "must be positive, such as 100ms")
 	check(c.Retry.MaxInterval >= c.Retry.InitialInterval, "retry::max_interval", "must not be less than retry::initial_interval")
-	check(c.Retry.MaxElapsedTime > 0, "retry::max_elapsed_time", "must be positive, such as 20s")
+	check(c.FlushInterval > 0, "flush_interval", "must be positive, such as 200ms")
+	check(c.Journal.Directory != "", "journal::directory",
+		"give a folder on a disk that outlives the process, such as /var/lib/agenttrail/journal: requests are acknowledged when their rows are durable there")
+	check(c.Journal.MaxBytes > 0, "journal::max_bytes", "must be positive, such as 10737418240")
+	switch journal.Compression(c.Journal.Compression) {
+	case journal.CompressionLZ4, journal.CompressionNone:
+	default:
+		check(false, "journal::compression", fmt.Sprintf("%q is not known: use lz4 or none", c.Journal.Compression))
+	}
+	check(c.Journal.Window > 0, "journal::window", "must be positive, such as 10m: a request whose acknowledgement was lost would be stored twice")
+	check(c.Journal.WindowRequests > 0, "journal::window_requests", "must be positive, such as 500000")
 	return errors.Join(errs...)
 }
 
@@ -241,7 +282,14 @@ func (c *Config) settings() delivery.Settings {
 		RequestTimeout:  c.Timeout,
 		RetryInitial:    c.Retry.InitialInterval,
 		RetryMax:        c.Retry.MaxInterval,
-		RetryElapsed:    c.Retry.MaxElapsedTime,
+		FlushInterval:   c.FlushInterval,
 		Mappers:         max(2, runtime.GOMAXPROCS(0)),
+		Journal: journal.Settings{
+			Dir:            c.Journal.Directory,
+			MaxBytes:       c.Journal.MaxBytes,
+			Compression:    journal.Compression(c.Journal.Compression),
+			Window:         c.Journal.Window,
+			WindowRequests: c.Journal.WindowRequests,
+		},
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/agenttrail/agenttrail/exporter/agenttrailexporter/internal/metadata"
 	"github.com/agenttrail/agenttrail/exporter/delivery"
+	"github.com/agenttrail/agenttrail/exporter/journal"
 )
 
 func load(t *testing.T, name string) (*Config, error) {
@@ -36,7 +37,10 @@ func TestEverySettingIsRead(t *testing.T) {
 		Endpoint: "https://ch.example.com:8443/?insert_quorum=2", Database: "trail", Username: "writer", Password: "s3cret",
 		Compression: delivery.CompressionZSTD, MaxBlockRows: 1000, MaxBlockBytes: 1_000_000, MaxQueueBytes: 2_000_000,
 		MaxRequestBytes: 3_000_000, MaxWait: 2 * time.Second, RequestTimeout: 7 * time.Second, RetryInitial: 10 * time.Millisecond,
-		RetryMax: 3 * time.Second, RetryElapsed: 11 * time.Second, Mappers: cfg.settings().Mappers,
+		RetryMax: 3 * time.Second, FlushInterval: 90 * time.Millisecond, Mappers: cfg.settings().Mappers,
+		Journal: journal.Settings{
+			Dir: "/var/lib/trail", MaxBytes: 5_000_000, Compression: journal.CompressionNone, Window: 3 * time.Minute, WindowRequests: 77,
+		},
 	}, cfg.settings())
 	require.Equal(t, 1024, cfg.mapping(nil).MaxAttributeBytes)
 	require.Equal(t, 2048, cfg.mapping(nil).MaxBodyBytes)
@@ -62,7 +66,8 @@ func TestPricesFile(t *testing.T) {
 func TestDefaultsAreValidAndThoseOfTheWriter(t *testing.T) {
 	t.Parallel()
 	cfg, err := load(t, "")
-	require.NoError(t, err)
+	require.ErrorContains(t, err, "journal::directory: give a folder on a disk that outlives the process")
+	require.NotContains(t, err.Error(), "\n", "nothing else is wrong")
 	require.Equal(t, createDefaultConfig().(*Config).settings(), cfg.settings())
 	require.Equal(t, 16, cfg.Keepalive.Get().MaxIdleConnsPerHost)
 }
@@ -72,15 +77,17 @@ func TestWrongSettingsAreAllNamed(t *testing.T) {
 	_, err := load(t, "wrong")
 	for _, key := range []string{
 		"endpoint", "database", "compression", "max_block_rows", "max_block_bytes", "max_queue_bytes", "max_request_bytes",
-		"max_wait", "timeout", "retry::initial_interval", "retry::max_elapsed_time", "max_attribute_bytes", "max_body_bytes",
+		"max_wait", "timeout", "retry::initial_interval", "max_attribute_bytes", "max_body_bytes",
+		"flush_interval", "journal::directory", "journal::max_bytes", "journal::compression", "journal::window", "journal::window_requests",
 	} {
 		require.ErrorContains(t, err, key+": ")
 	}
 	_, err = load(t, "foreign")
-	for _, key := range []string{"sending_queue", "retry_on_failure", "create_schema", "async_insert", "ttl", "batcher"} {
+	for _, key := range []string{"sending_queue", "retry_on_failure", "create_schema", "async_insert", "ttl", "batcher", "retry::max_elapsed_time"} {
 		require.ErrorContains(t, err, key+": ")
 	}
 	_, err = load(t, "unknown")
 	require.ErrorContains(t, err, "endpiont: no such setting; there are auth, ")
-	require.ErrorContains(t, err, "retry::max_time: no such setting; there are initial_interval, max_elapsed_time, max_interval")
+	require.ErrorContains(t, err, "retry::max_time: no such setting; there are initial_interval, max_interval")
+	require.ErrorContains(t, err, "journal::dir: no such setting; there are compression, directory, max_bytes, window, window_requests")
 }

@@ -2,6 +2,7 @@ package agenttrailexporter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/agenttrail/agenttrail/exporter/delivery"
+	"github.com/agenttrail/agenttrail/exporter/journal"
 	"github.com/agenttrail/agenttrail/exporter/mapping"
 	"github.com/agenttrail/agenttrail/exporter/record"
 	"github.com/agenttrail/agenttrail/schema/prices"
@@ -49,7 +51,7 @@ func newExporter(set exporter.Settings, cfg *Config, forget func()) *agentExport
 	return e
 }
 
-// start opens the writer for the first user.
+// start opens the writer, and with it the journal, for the first user.
 func (e *agentExporter) start(ctx context.Context, host component.Host) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -75,14 +77,14 @@ func (e *agentExporter) start(ctx context.Context, host component.Host) error {
 	}
 	settings := e.cfg.settings()
 	settings.Client, settings.Logger, settings.Observer = httpClient, e.logger, tel
-	writer, err := delivery.NewWriter(settings) //nolint:contextcheck // It outlives the start.
+	writer, err := delivery.NewWriter(ctx, settings)
 	if err != nil {
 		tel.shutdown()
 		return fmt.Errorf("open writer: %w", err)
 	}
-	if err := tel.observeQueue(writer.QueueBytes); err != nil {
+	if err := tel.observe(writer); err != nil {
 		tel.shutdown()
-		return err
+		return errors.Join(err, writer.Shutdown(ctx))
 	}
 	e.telemetry, e.writer, e.users = tel, writer, 1
 	checkCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -91,7 +93,7 @@ func (e *agentExporter) start(ctx context.Context, host component.Host) error {
 	return nil
 }
 
-// shutdown stores what was handed over when the last user leaves.
+// shutdown stores what is in the journal when the last user leaves, or leaves it there.
 func (e *agentExporter) shutdown(ctx context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -107,7 +109,7 @@ func (e *agentExporter) shutdown(ctx context.Context) error {
 }
 
 // checkSchema tells an operator early when the tables are not there. It goes on until they are, because ClickHouse may
-// start later than the collector, and a migration may still run; requests are answered accordingly in the meantime.
+// start later than the collector, and a migration may still run; rows wait in the journal in the meantime.
 func (e *agentExporter) checkSchema(ctx context.Context, host component.Host) {
 	const longest = 30 * time.Second
 	pause := 500 * time.Millisecond
@@ -123,8 +125,8 @@ func (e *agentExporter) checkSchema(ctx context.Context, host component.Host) {
 			}
 			return
 		}
-		e.logger.Warn("ClickHouse is not ready; requests are refused until it is, and clients try again", zap.Error(err))
 		if !failed {
+			e.logger.Warn("ClickHouse is not ready; rows are kept in the journal until it is", zap.Error(err))
 			componentstatus.ReportStatus(host, componentstatus.NewRecoverableErrorEvent(err))
 		}
 		timer := time.NewTimer(pause)
@@ -138,28 +140,37 @@ func (e *agentExporter) checkSchema(ctx context.Context, host component.Host) {
 	}
 }
 
-// push stores the rows that fill makes of one request.
-func (e *agentExporter) push(ctx context.Context, fill func(*worker, *delivery.Batch) mapping.Stats) error {
+// request is what a signal does with one request.
+type request struct {
+	// read fills the worker's view of the request and returns its hash.
+	read func(*worker) journal.Hash
+	// rows makes rows of the view.
+	rows func(*worker, *delivery.Batch) mapping.Stats
+	// done empties the view.
+	done func(*worker)
+}
+
+// push makes the rows of one request durable.
+func (e *agentExporter) push(ctx context.Context, r request) error {
 	batch, err := e.writer.Begin(ctx)
 	if err != nil {
 		return answer(err)
 	}
 	defer batch.Discard()
-	stats, err := e.fill(batch, fill) //nolint:contextcheck // Metrics need none.
+	stats, err := e.fill(batch, r) //nolint:contextcheck // Metrics need none.
 	if err != nil {
 		return answer(err)
 	}
-	e.telemetry.adjusted(ctx, &stats)
 	if err := batch.Commit(ctx); err != nil {
 		return answer(err)
 	}
-	e.telemetry.stored(ctx)
+	e.telemetry.adjusted(ctx, &stats)
 	return nil
 }
 
-// fill runs the mapping. A request that makes it panic is refused for good: its client would send it again, and a
-// collector that dies takes all others along.
-func (e *agentExporter) fill(batch *delivery.Batch, fill func(*worker, *delivery.Batch) mapping.Stats) (stats mapping.Stats, err error) {
+// fill runs the mapping, unless the request is durable already. A request that makes it panic is refused for good: its
+// client would send it again, and a collector that dies takes all others along.
+func (e *agentExporter) fill(batch *delivery.Batch, r request) (stats mapping.Stats, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			e.logger.Error("BUG: a request cannot be mapped; please report it", zap.Any("panic", r), zap.ByteString("stack", debug.Stack()))
@@ -168,7 +179,10 @@ func (e *agentExporter) fill(batch *delivery.Batch, fill func(*worker, *delivery
 		}
 	}()
 	w := e.workers.Get().(*worker)
-	stats = fill(w, batch)
+	if hash := r.read(w); !batch.SetHash(hash) {
+		stats = r.rows(w, batch)
+	}
+	r.done(w)
 	e.workers.Put(w) // Not after a panic, which may have left anything in it.
 	return stats, nil
 }

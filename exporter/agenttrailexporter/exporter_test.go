@@ -21,6 +21,9 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -28,6 +31,7 @@ import (
 	"github.com/agenttrail/agenttrail/exporter/agenttrailexporter/internal/metadata"
 	"github.com/agenttrail/agenttrail/exporter/agenttrailexporter/internal/metadatatest"
 	"github.com/agenttrail/agenttrail/exporter/delivery"
+	"github.com/agenttrail/agenttrail/exporter/journal"
 	"github.com/agenttrail/agenttrail/exporter/mapping"
 )
 
@@ -50,6 +54,15 @@ func server(t *testing.T, code string, inserts *atomic.Int32) string {
 	return s.URL
 }
 
+// config returns a configuration with a journal of the test's own that sends at once.
+func config(t *testing.T, endpoint string) *Config {
+	t.Helper()
+	cfg := createDefaultConfig().(*Config)
+	cfg.Endpoint, cfg.Journal.Directory, cfg.FlushInterval = endpoint, t.TempDir(), time.Millisecond
+	cfg.Retry.InitialInterval, cfg.Retry.MaxInterval = time.Millisecond, 10*time.Millisecond
+	return cfg
+}
+
 func oneSpan() ptrace.Traces {
 	td := ptrace.NewTraces()
 	td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans().AppendEmpty().SetName("span \xff")
@@ -61,8 +74,7 @@ func TestAllSignalsShareOneWriter(t *testing.T) {
 	tel := componenttest.NewTelemetry()
 	var inserts atomic.Int32
 	f := NewFactory()
-	cfg := f.CreateDefaultConfig().(*Config)
-	cfg.Endpoint = server(t, "", &inserts)
+	cfg := config(t, server(t, "", &inserts))
 	set := metadatatest.NewSettings(tel)
 	traces, err := f.CreateTraces(t.Context(), set, cfg)
 	require.NoError(t, err)
@@ -83,13 +95,24 @@ func TestAllSignalsShareOneWriter(t *testing.T) {
 	points.AppendEmpty().SetIntValue(1)
 	points.AppendEmpty().SetDoubleValue(2)
 	require.NoError(t, metrics.ConsumeMetrics(t.Context(), md))
-	require.Equal(t, int32(3), inserts.Load())
-	metadatatest.AssertEqualAgenttrailExporterRequests(t, tel, []metricdata.DataPoint[int64]{{Value: 3}}, metricdatatest.IgnoreTimestamp(), metricdatatest.IgnoreExemplars())
-	metadatatest.AssertEqualAgenttrailExporterStoredRows(t, tel, []metricdata.DataPoint[int64]{
+	require.NoError(t, metrics.ConsumeMetrics(t.Context(), md), "it comes again")
+	require.Eventually(t, func() bool { return inserts.Load() == 3 && value(t, tel, "journal_segments") == 0 }, 10*time.Second, time.Millisecond)
+	options := []metricdatatest.Option{metricdatatest.IgnoreTimestamp(), metricdatatest.IgnoreExemplars()}
+	rows := []metricdata.DataPoint[int64]{
 		{Value: 1, Attributes: attribute.NewSet(attribute.String("table", "Span"))},
 		{Value: 1, Attributes: attribute.NewSet(attribute.String("table", "AgentLog"))},
 		{Value: 2, Attributes: attribute.NewSet(attribute.String("table", "SystemMetrics"))},
-	}, metricdatatest.IgnoreTimestamp(), metricdatatest.IgnoreExemplars())
+	}
+	metadatatest.AssertEqualAgenttrailExporterRequests(t, tel, []metricdata.DataPoint[int64]{{Value: 3}}, options...)
+	metadatatest.AssertEqualAgenttrailExporterDuplicateRequests(t, tel, []metricdata.DataPoint[int64]{{Value: 1}}, options...)
+	metadatatest.AssertEqualAgenttrailExporterAcknowledgedRows(t, tel, rows, options...)
+	metadatatest.AssertEqualAgenttrailExporterStoredRows(t, tel, rows, options...)
+	metadatatest.AssertEqualAgenttrailExporterQueueBytes(t, tel, []metricdata.DataPoint[int64]{{Value: 0}}, options...)
+	for _, name := range []string{"append_duration", "fsync_duration", "insert_duration"} {
+		m, err := tel.GetMetric("otelcol_agenttrail_exporter_" + name)
+		require.NoError(t, err)
+		require.NotEmpty(t, m.Data.(metricdata.Histogram[float64]).DataPoints, name)
+	}
 	adjusted, err := tel.GetMetric("otelcol_agenttrail_exporter_adjusted_values")
 	require.NoError(t, err)
 	require.Contains(t, reasons(adjusted), "invalid_utf8")
@@ -109,6 +132,21 @@ func TestAllSignalsShareOneWriter(t *testing.T) {
 	require.NoError(t, tel.Shutdown(context.Background()))
 }
 
+// value returns the value of a gauge.
+func value(t *testing.T, tel *componenttest.Telemetry, name string) float64 {
+	t.Helper()
+	m, err := tel.GetMetric("otelcol_agenttrail_exporter_" + name)
+	require.NoError(t, err)
+	switch d := m.Data.(type) {
+	case metricdata.Gauge[int64]:
+		return float64(d.DataPoints[0].Value)
+	case metricdata.Gauge[float64]:
+		return d.DataPoints[0].Value
+	}
+	t.Fatalf("%s is no gauge", name)
+	return 0
+}
+
 func reasons(m metricdata.Metrics) []string {
 	var r []string
 	for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
@@ -125,7 +163,6 @@ func TestAnswers(t *testing.T) {
 		code      codes.Code
 		permanent bool
 	}{
-		{delivery.ReasonContent, codes.InvalidArgument, true},
 		{delivery.ReasonTooLarge, codes.InvalidArgument, true},
 		{delivery.ReasonPanic, codes.InvalidArgument, true},
 		{delivery.ReasonOverload, codes.ResourceExhausted, false},
@@ -153,41 +190,112 @@ func TestAnswers(t *testing.T) {
 func TestARequestThatCannotBeMappedIsRefusedAlone(t *testing.T) {
 	t.Parallel()
 	var inserts atomic.Int32
-	cfg := createDefaultConfig().(*Config)
-	cfg.Endpoint = server(t, "", &inserts)
-	e := newExporter(exportertest.NewNopSettings(metadata.Type), cfg, func() {})
+	e := newExporter(exportertest.NewNopSettings(metadata.Type), config(t, server(t, "", &inserts)), func() {})
 	require.NoError(t, e.start(t.Context(), componenttest.NewNopHost()))
 	for range 100 { // More than there are slots.
-		err := e.push(t.Context(), func(*worker, *delivery.Batch) mapping.Stats { panic("odd") })
+		err := e.push(t.Context(), request{
+			read: func(*worker) journal.Hash { return journal.Hash{} },
+			rows: func(*worker, *delivery.Batch) mapping.Stats { panic("odd") },
+		})
 		require.True(t, consumererror.IsPermanent(err))
 		require.ErrorContains(t, err, "BUG: map request: odd")
 	}
 	require.NoError(t, e.pushTraces(t.Context(), oneSpan()))
-	require.Equal(t, int32(1), inserts.Load())
 	require.NoError(t, e.shutdown(t.Context()))
+	require.Equal(t, int32(1), inserts.Load())
 }
 
-func TestAnExceptionDecidesWhatTheClientIsTold(t *testing.T) {
+func TestAnExceptionIsNotTheClients(t *testing.T) {
 	t.Parallel()
-	for code, want := range map[string]codes.Code{"469": codes.InvalidArgument, "252": codes.Unavailable} {
-		var inserts atomic.Int32
-		f := NewFactory()
-		cfg := f.CreateDefaultConfig().(*Config)
-		cfg.Endpoint = server(t, code, &inserts)
-		cfg.Retry.InitialInterval, cfg.Retry.MaxElapsedTime = time.Millisecond, 20*time.Millisecond
-		traces, err := f.CreateTraces(t.Context(), exportertest.NewNopSettings(metadata.Type), cfg)
-		require.NoError(t, err)
-		require.NoError(t, traces.Start(t.Context(), componenttest.NewNopHost()))
-		require.Equal(t, want, status.Code(traces.ConsumeTraces(t.Context(), oneSpan())))
-		require.NoError(t, traces.Shutdown(t.Context()))
+	for code, metric := range map[string]string{"469": "dead_lettered_rows", "252": "retried_inserts"} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			tel := componenttest.NewTelemetry()
+			var inserts atomic.Int32
+			cfg := config(t, server(t, code, &inserts))
+			traces, err := NewFactory().CreateTraces(t.Context(), metadatatest.NewSettings(tel), cfg)
+			require.NoError(t, err)
+			require.NoError(t, traces.Start(t.Context(), componenttest.NewNopHost()))
+			require.NoError(t, traces.ConsumeTraces(t.Context(), oneSpan()))
+			require.Eventually(t, func() bool { return inserts.Load() > 0 }, 10*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool {
+				_, err := tel.GetMetric("otelcol_agenttrail_exporter_" + metric)
+				return err == nil
+			}, 10*time.Second, time.Millisecond)
+			require.NoError(t, traces.Shutdown(t.Context()))
+			letters, err := journal.ListDeadLetters(cfg.Journal.Directory)
+			require.NoError(t, err)
+			require.Equal(t, code == "469", len(letters) == 1)
+			require.NoError(t, tel.Shutdown(context.Background()))
+		})
 	}
+}
+
+func TestItStartsWithoutClickHouseAndWarnsOnce(t *testing.T) {
+	t.Parallel()
+	logs, seen := observer.New(zapcore.WarnLevel)
+	tel := componenttest.NewTelemetry()
+	set := metadatatest.NewSettings(tel)
+	set.Logger = zap.New(logs)
+	cfg := config(t, "http://127.0.0.1:1")
+	traces, err := NewFactory().CreateTraces(t.Context(), set, cfg)
+	require.NoError(t, err)
+	require.NoError(t, traces.Start(t.Context(), componenttest.NewNopHost()))
+	require.NoError(t, traces.ConsumeTraces(t.Context(), oneSpan()))
+	require.Eventually(t, func() bool {
+		m, err := tel.GetMetric("otelcol_agenttrail_exporter_retried_inserts")
+		return err == nil && m.Data.(metricdata.Sum[int64]).DataPoints[0].Value > 20
+	}, 10*time.Second, time.Millisecond)
+	require.Positive(t, value(t, tel, "backlog_bytes"))
+	require.Positive(t, value(t, tel, "backlog_age"))
+	require.InDelta(t, 1, value(t, tel, "journal_segments"), 0)
+	require.Len(t, seen.FilterMessageSnippet("ClickHouse is not ready").All(), 1)
+	require.Len(t, seen.FilterMessageSnippet("ClickHouse does not take rows").All(), 1)
+	require.Len(t, seen.All(), 2)
+	require.NoError(t, traces.Shutdown(t.Context()))
+
+	var inserts atomic.Int32
+	cfg.Endpoint = server(t, "", &inserts)
+	again, err := NewFactory().CreateLogs(t.Context(), set, cfg)
+	require.NoError(t, err)
+	require.NoError(t, again.Start(t.Context(), componenttest.NewNopHost()))
+	require.Eventually(t, func() bool { return inserts.Load() == 1 }, 10*time.Second, time.Millisecond, "what was left is stored")
+	require.NoError(t, again.Shutdown(t.Context()))
+	require.NoError(t, tel.Shutdown(context.Background()))
+}
+
+func TestTwoExportersCannotShareAJournal(t *testing.T) {
+	t.Parallel()
+	cfg := config(t, "http://127.0.0.1:1")
+	other := *cfg
+	f := NewFactory()
+	first, err := f.CreateTraces(t.Context(), exportertest.NewNopSettings(metadata.Type), cfg)
+	require.NoError(t, err)
+	second, err := f.CreateTraces(t.Context(), exportertest.NewNopSettings(metadata.Type), &other)
+	require.NoError(t, err)
+	require.NoError(t, first.Start(t.Context(), componenttest.NewNopHost()))
+	require.ErrorContains(t, second.Start(t.Context(), componenttest.NewNopHost()), "give this one a folder of its own")
+	require.NoError(t, second.Shutdown(t.Context()))
+	require.NoError(t, first.Shutdown(t.Context()))
 }
 
 func TestShutdownWithoutStart(t *testing.T) {
 	t.Parallel()
 	f := NewFactory()
-	traces, err := f.CreateTraces(t.Context(), exportertest.NewNopSettings(metadata.Type), f.CreateDefaultConfig())
-	require.NoError(t, err)
-	require.NoError(t, traces.Shutdown(t.Context()))
+	for _, create := range []func() (component.Component, error){
+		func() (component.Component, error) {
+			return f.CreateTraces(t.Context(), exportertest.NewNopSettings(metadata.Type), config(t, "http://x"))
+		},
+		func() (component.Component, error) {
+			return f.CreateLogs(t.Context(), exportertest.NewNopSettings(metadata.Type), config(t, "http://x"))
+		},
+		func() (component.Component, error) {
+			return f.CreateMetrics(t.Context(), exportertest.NewNopSettings(metadata.Type), config(t, "http://x"))
+		},
+	} {
+		c, err := create()
+		require.NoError(t, err)
+		require.NoError(t, c.Shutdown(t.Context()))
+	}
 	require.Equal(t, component.MustNewType("agenttrail"), f.Type())
 }

@@ -2,6 +2,7 @@ package agenttrailexporter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,10 +18,9 @@ import (
 
 // telemetry counts what the exporter does.
 type telemetry struct {
-	builder  *metadata.TelemetryBuilder
-	tables   [column.TableCount]metric.MeasurementOption
-	adjusts  [mapping.NumReasons]metric.MeasurementOption
-	tableKVs [column.TableCount]attribute.KeyValue
+	builder *metadata.TelemetryBuilder
+	tables  map[string]metric.MeasurementOption
+	adjusts [mapping.NumReasons]metric.MeasurementOption
 }
 
 var _ delivery.Observer = (*telemetry)(nil)
@@ -30,22 +30,58 @@ func newTelemetry(set component.TelemetrySettings) (*telemetry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make metrics: %w", err)
 	}
-	t := &telemetry{builder: b}
+	t := &telemetry{builder: b, tables: map[string]metric.MeasurementOption{}}
 	for table := range column.TableCount {
-		t.tableKVs[table] = attribute.String("table", table.String())
-		t.tables[table] = metric.WithAttributeSet(attribute.NewSet(t.tableKVs[table]))
+		t.tables[table.String()] = with(tableAttribute(table.String()))
 	}
 	for reason := range mapping.NumReasons {
-		t.adjusts[reason] = metric.WithAttributeSet(attribute.NewSet(attribute.String("reason", reason.String())))
+		t.adjusts[reason] = with(reasonAttribute(reason.String()))
 	}
 	return t, nil
 }
 
-func (t *telemetry) observeQueue(bytes func() int64) error {
-	err := t.builder.RegisterAgenttrailExporterQueueBytesCallback(func(_ context.Context, o metric.Int64Observer) error {
-		o.Observe(bytes())
-		return nil
-	})
+func tableAttribute(table string) attribute.KeyValue   { return attribute.String("table", table) }
+func reasonAttribute(reason string) attribute.KeyValue { return attribute.String("reason", reason) }
+
+func with(kvs ...attribute.KeyValue) metric.MeasurementOption {
+	return metric.WithAttributeSet(attribute.NewSet(kvs...))
+}
+
+// table returns the attributes of a table. One of another version's layout is not among those made in advance.
+func (t *telemetry) table(name string) metric.MeasurementOption {
+	if o, ok := t.tables[name]; ok {
+		return o
+	}
+	return with(tableAttribute(name))
+}
+
+// observe reports what the writer holds.
+func (t *telemetry) observe(w *delivery.Writer) error {
+	ints := func(value func() int64) metric.Int64Callback {
+		return func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(value())
+			return nil
+		}
+	}
+	err := errors.Join(
+		t.builder.RegisterAgenttrailExporterQueueBytesCallback(ints(w.QueueBytes)),
+		t.builder.RegisterAgenttrailExporterBacklogBytesCallback(ints(func() int64 {
+			bytes, _, _ := w.Backlog()
+			return bytes
+		})),
+		t.builder.RegisterAgenttrailExporterJournalSegmentsCallback(ints(func() int64 {
+			_, _, segments := w.Backlog()
+			return int64(segments)
+		})),
+		t.builder.RegisterAgenttrailExporterBacklogAgeCallback(func(_ context.Context, o metric.Float64Observer) error {
+			age := time.Duration(0)
+			if _, oldest, segments := w.Backlog(); segments > 0 {
+				age = max(0, time.Since(oldest))
+			}
+			o.Observe(age.Seconds())
+			return nil
+		}),
+	)
 	if err != nil {
 		return fmt.Errorf("make metrics: %w", err)
 	}
@@ -54,28 +90,54 @@ func (t *telemetry) observeQueue(bytes func() int64) error {
 
 func (t *telemetry) shutdown() { t.builder.Shutdown() }
 
-// Stored implements [delivery.Observer].
-func (t *telemetry) Stored(table column.Table, rows, bytes int, elapsed time.Duration) {
+// Acknowledged implements [delivery.Observer].
+func (t *telemetry) Acknowledged(rows *[column.TableCount]int, elapsed time.Duration) {
 	ctx := context.Background()
-	t.builder.AgenttrailExporterStoredRows.Add(ctx, int64(rows), t.tables[table])
-	t.builder.AgenttrailExporterSentBytes.Add(ctx, int64(bytes), t.tables[table])
-	t.builder.AgenttrailExporterInsertDuration.Record(ctx, elapsed.Seconds(), t.tables[table])
+	t.builder.AgenttrailExporterRequests.Add(ctx, 1)
+	t.builder.AgenttrailExporterAppendDuration.Record(ctx, elapsed.Seconds())
+	for table, n := range rows {
+		if n > 0 {
+			t.builder.AgenttrailExporterAcknowledgedRows.Add(ctx, int64(n), t.table(column.Table(table).String()))
+		}
+	}
 }
 
-// Retried implements [delivery.Observer].
-func (t *telemetry) Retried(table column.Table, reason string) {
-	t.builder.AgenttrailExporterRetriedInserts.Add(context.Background(), 1,
-		metric.WithAttributeSet(attribute.NewSet(t.tableKVs[table], attribute.String("reason", reason))))
+// Duplicate implements [delivery.Observer].
+func (t *telemetry) Duplicate() {
+	t.builder.AgenttrailExporterDuplicateRequests.Add(context.Background(), 1)
 }
 
 // Refused implements [delivery.Observer].
 func (t *telemetry) Refused(reason delivery.Reason) {
-	t.builder.AgenttrailExporterRefusedRequests.Add(context.Background(), 1,
-		metric.WithAttributeSet(attribute.NewSet(attribute.String("reason", string(reason)))))
+	t.builder.AgenttrailExporterRefusedRequests.Add(context.Background(), 1, with(reasonAttribute(string(reason))))
 }
 
-func (t *telemetry) stored(ctx context.Context) {
-	t.builder.AgenttrailExporterRequests.Add(ctx, 1)
+// Synced implements [delivery.Observer].
+func (t *telemetry) Synced(elapsed time.Duration) {
+	t.builder.AgenttrailExporterFsyncDuration.Record(context.Background(), elapsed.Seconds())
+}
+
+// Stored implements [delivery.Observer].
+func (t *telemetry) Stored(table string, rows, bytes int, elapsed time.Duration) {
+	ctx := context.Background()
+	t.builder.AgenttrailExporterStoredRows.Add(ctx, int64(rows), t.table(table))
+	t.builder.AgenttrailExporterSentBytes.Add(ctx, int64(bytes), t.table(table))
+	t.builder.AgenttrailExporterInsertDuration.Record(ctx, elapsed.Seconds(), t.table(table))
+}
+
+// Retried implements [delivery.Observer].
+func (t *telemetry) Retried(table, reason string) {
+	t.builder.AgenttrailExporterRetriedInserts.Add(context.Background(), 1, with(tableAttribute(table), reasonAttribute(reason)))
+}
+
+// DeadLettered implements [delivery.Observer].
+func (t *telemetry) DeadLettered(table, reason string, rows int) {
+	t.builder.AgenttrailExporterDeadLetteredRows.Add(context.Background(), int64(rows), with(tableAttribute(table), reasonAttribute(reason)))
+}
+
+// Damaged implements [delivery.Observer].
+func (t *telemetry) Damaged() {
+	t.builder.AgenttrailExporterDamagedRecords.Add(context.Background(), 1)
 }
 
 func (t *telemetry) adjusted(ctx context.Context, stats *mapping.Stats) {

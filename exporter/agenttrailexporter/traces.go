@@ -8,14 +8,20 @@ import (
 
 	"github.com/agenttrail/agenttrail/exporter/delivery"
 	"github.com/agenttrail/agenttrail/exporter/frompdata"
+	"github.com/agenttrail/agenttrail/exporter/journal"
 	"github.com/agenttrail/agenttrail/exporter/mapping"
 )
 
 func (e *agentExporter) pushTraces(ctx context.Context, td ptrace.Traces) error {
 	received := time.Now()
-	return e.push(ctx, func(w *worker, batch *delivery.Batch) mapping.Stats {
-		frompdata.Traces(td, &w.traces)
-		defer w.traces.Reset()
-		return w.mapper.Traces(&w.traces, received, batch)
+	return e.push(ctx, request{
+		read: func(w *worker) journal.Hash {
+			frompdata.Traces(td, &w.traces)
+			return w.traces.Hash()
+		},
+		rows: func(w *worker, batch *delivery.Batch) mapping.Stats {
+			return w.mapper.Traces(&w.traces, received, batch)
+		},
+		done: func(w *worker) { w.traces.Reset() },
 	})
 }

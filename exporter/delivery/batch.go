@@ -2,46 +2,48 @@ package delivery
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sync"
+	"time"
 
 	"github.com/agenttrail/agenttrail/exporter/column"
+	"github.com/agenttrail/agenttrail/exporter/journal"
 	"github.com/agenttrail/agenttrail/exporter/row"
 )
 
 // Batch takes the rows of one request. It is filled by one goroutine, then committed or discarded, once.
 type Batch struct {
 	w        *Writer
+	hash     journal.Hash
+	known    bool
 	sets     []*column.Set // Those before the last are full.
-	bytes    int64         // Of the full ones; of all once committed.
+	bytes    int64         // Of the full ones.
 	tooLarge bool
 	finished bool // Committed or discarded.
-
-	gone chan struct{} // Closed when the request does not wait any longer.
-	done chan struct{} // Closed when no part is left.
-
-	mu   sync.Mutex
-	left int
-	err  *Error
 }
 
-// part is one set of rows of a batch, the unit that is grouped and sent.
+// part is one set of rows of a batch: what becomes one record of the journal.
 type part struct {
-	batch *Batch
 	set   *column.Set
 	bytes int64
 	rows  [column.TableCount]int
 	sizes [column.TableCount]int
 }
 
-func newPart(b *Batch, s *column.Set) *part {
-	p := &part{batch: b, set: s}
+func newPart(s *column.Set) *part {
+	p := &part{set: s}
 	for t := range column.TableCount {
 		p.rows[t], p.sizes[t] = s.Rows(t), s.Size(t)
 		p.bytes += int64(p.sizes[t])
 	}
 	return p
+}
+
+// SetHash says which request it is, so that it is acknowledged and not stored when it comes again. known means that
+// this is so now: its rows need not be made. A zero hash says nothing.
+func (b *Batch) SetHash(h journal.Hash) (known bool) {
+	b.hash = h
+	b.known = b.w.journal.Known(h)
+	return b.known
 }
 
 var _ row.Sink = (*Batch)(nil)
@@ -159,8 +161,8 @@ func (b *Batch) release() {
 	b.sets, b.bytes = nil, 0
 }
 
-// Commit hands the rows over and waits until all of them are stored, ctx is done, or they cannot be stored. Then the
-// error is an [*Error]. When ctx ends first, the rows may be stored or not.
+// Commit writes the rows to the journal and returns when they are durable there, or were already. The error is an
+// [*Error]. When ctx ends first, the rows may become durable or not; sent again, they are stored once.
 func (b *Batch) Commit(ctx context.Context) error {
 	err := b.commit(ctx)
 	if err == nil {
@@ -178,54 +180,31 @@ func (b *Batch) commit(ctx context.Context) *Error {
 	if b.tooLarge {
 		return &Error{Reason: ReasonTooLarge, Err: fmt.Errorf("the rows of the request take more than %d bytes: send smaller requests, or raise max_request_bytes of the exporter", b.w.set.MaxRequestBytes)}
 	}
+	if b.known {
+		b.w.set.Observer.Duplicate()
+		return nil
+	}
 	if b.Rows() == 0 {
 		return nil
 	}
-	parts := make([]*part, len(b.sets))
-	for i, s := range b.sets {
-		s.EndRequest()
-		parts[i] = newPart(b, s)
+	if !b.w.enter() {
+		return comeBack(ReasonStopping, errStopping)
 	}
-	b.left = len(parts)
-	b.gone, b.done = make(chan struct{}), make(chan struct{})
-	if err := b.w.enqueue(parts); err != nil {
-		return err
-	}
-	// The parts belong to the writer now, which returns each of them with finish.
-	b.finished, b.sets = true, nil
+	a := newAppending(b.w, b.hash, b.sets)
+	b.finished, b.sets = true, nil // They belong to the writer now.
 	b.w.gate.leave()
 
+	began := time.Now()
+	done := make(chan *Error, 1)
+	staying := context.WithoutCancel(ctx)
+	go func() {
+		defer b.w.appends.Done()
+		done <- a.run(staying, began)
+	}()
 	select {
-	case <-b.done:
+	case err := <-done:
+		return err
 	case <-ctx.Done():
-		close(b.gone)
-		select {
-		case <-b.done: // It was safe all the same.
-		default:
-			return &Error{Reason: ReasonCanceled, RetryAfter: b.w.retryAfter(), Err: fmt.Errorf("wait for clickhouse: %w", context.Cause(ctx))}
-		}
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.err
-}
-
-// finish reports the outcome of one part. A failure for good outweighs one that can be retried: the request must not
-// come again only to fail again.
-func (b *Batch) finish(err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err != nil {
-		var e *Error
-		if !errors.As(err, &e) {
-			e = &Error{Reason: ReasonUnavailable, RetryAfter: b.w.retryAfter(), Err: err}
-		}
-		if b.err == nil || !b.err.Permanent() && e.Permanent() {
-			b.err = e
-		}
-	}
-	b.left--
-	if b.left == 0 {
-		close(b.done)
+		return comeBack(ReasonCanceled, fmt.Errorf("wait for the journal: %w", context.Cause(ctx)))
 	}
 }

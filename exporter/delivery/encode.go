@@ -49,42 +49,50 @@ func (e *encoder) releaseSet(s *column.Set) {
 	e.sets.Put(s)
 }
 
-func (e *encoder) releaseBody(b *[]byte) {
+// buffer returns an empty buffer, to be released.
+func (e *encoder) buffer() *[]byte { return e.buffers.Get().(*[]byte) }
+
+func (e *encoder) release(b *[]byte) {
 	if cap(*b) <= keepBytes {
 		*b = (*b)[:0]
 		e.buffers.Put(b)
 	}
 }
 
-// body encodes the rows of t in parts as one block. The caller releases it.
-func (e *encoder) body(t column.Table, parts []*part) (*[]byte, error) {
-	native := e.buffers.Get().(*[]byte)
+// native encodes the rows of t in parts as one block in Native format. The caller releases it.
+func (e *encoder) native(t column.Table, parts []*part) *[]byte {
+	native := e.buffer()
 	if len(parts) == 1 {
 		*native = parts[0].set.AppendNative(*native, t)
-	} else {
-		merged := e.set()
-		for _, p := range parts {
-			merged.Merge(t, p.set)
-		}
-		*native = merged.AppendNative(*native, t)
-		e.releaseSet(merged)
+		return native
 	}
+	merged := e.set()
+	for _, p := range parts {
+		merged.Merge(t, p.set)
+	}
+	*native = merged.AppendNative(*native, t)
+	e.releaseSet(merged)
+	return native
+}
+
+// body makes the body of an INSERT of a block in Native format, which it releases. The caller releases the body.
+func (e *encoder) body(native *[]byte) (*[]byte, error) {
 	if !e.compressed {
 		return native, nil
 	}
 	body, err := e.compress(*native)
-	e.releaseBody(native)
+	e.release(native)
 	return body, err
 }
 
 func (e *encoder) compress(native []byte) (*[]byte, error) {
 	w := e.compressors.Get().(*compress.Writer)
 	defer e.compressors.Put(w)
-	body := e.buffers.Get().(*[]byte)
+	body := e.buffer()
 	for len(native) > 0 {
 		n := min(len(native), frameBytes)
 		if err := w.Compress(native[:n]); err != nil {
-			e.releaseBody(body)
+			e.release(body)
 			return nil, fmt.Errorf("compress block: %w", err)
 		}
 		*body = append(*body, w.Data...)

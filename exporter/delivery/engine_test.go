@@ -1,9 +1,10 @@
 package delivery
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/agenttrail/agenttrail/embedded/chserver"
 	"github.com/agenttrail/agenttrail/exporter/column"
+	"github.com/agenttrail/agenttrail/exporter/journal"
 	"github.com/agenttrail/agenttrail/exporter/row"
 	"github.com/agenttrail/agenttrail/internal/enginetest"
 	"github.com/agenttrail/agenttrail/schema"
@@ -91,8 +93,8 @@ func TestLostAnswersAndBrokenConnectionsStoreOnce(t *testing.T) {
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	w := newTestWriter(t, server.URL, func(s *Settings) { s.Database, s.Mappers = db, 8 })
-	const n = 80
+	w := newTestWriter(t, server.URL, func(s *Settings) { s.Database, s.Mappers, s.MaxBlockRows = db, 8, 4 })
+	const n = 160
 	var wg sync.WaitGroup
 	for worker := range 8 {
 		wg.Go(func() {
@@ -102,6 +104,7 @@ func TestLostAnswersAndBrokenConnectionsStoreOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	drained(t, w)
 	require.Positive(t, lost.Load())
 	require.Equal(t, uint64(n), scan[uint64](t, conn, "SELECT count() FROM AgentExecution"))
 	require.Equal(t, uint64(n), scan[uint64](t, conn, "SELECT uniqExact(id) FROM AgentExecution"))
@@ -113,32 +116,50 @@ func TestARealServerRejectsOnlyTheGuiltyRequest(t *testing.T) {
 	t.Parallel()
 	ch := enginetest.ClickHouse(t)
 	db, conn := database(t, ch)
-	require.NoError(t, conn.Exec(t.Context(), "ALTER TABLE AgentExecution ADD CONSTRAINT noPoison CHECK id != 'poison'"))
-	w := newTestWriter(t, ch.URL, func(s *Settings) { s.Database, s.Mappers, s.Senders = db, 64, 1 })
-	var wg sync.WaitGroup
-	var refused atomic.Int32
+	require.NoError(t, conn.Exec(t.Context(), "ALTER TABLE AgentExecution ADD CONSTRAINT noPoison CHECK id NOT LIKE 'poison%'"))
+	w := newTestWriter(t, ch.URL, func(s *Settings) { s.Database, s.FlushInterval = db, time.Hour })
 	for i := range 60 {
-		wg.Go(func() {
-			id := fmt.Sprint("run-", i)
-			if i%20 == 7 {
-				id = "poison"
-			}
-			err := putRun(t.Context(), w, id)
-			var e *Error
-			switch {
-			case id != "poison":
-				require.NoError(t, err)
-			case errors.As(err, &e) && e.Reason == ReasonContent:
-				refused.Add(1)
-			default:
-				t.Errorf("unexpected answer: %v", err)
-			}
-		})
+		id := fmt.Sprint("run-", i)
+		if i%20 == 7 {
+			id = fmt.Sprint("poison-", i)
+		}
+		require.NoError(t, putRun(t.Context(), w, id))
 	}
-	wg.Wait()
-	require.Equal(t, int32(3), refused.Load())
+	require.NoError(t, w.rotate(t.Context()))
+	drained(t, w)
 	require.Equal(t, uint64(57), scan[uint64](t, conn, "SELECT count() FROM AgentExecution"))
 	require.Equal(t, uint64(57), scan[uint64](t, conn, "SELECT uniqExact(id) FROM AgentExecution"))
+	require.Equal(t, uint64(60), scan[uint64](t, conn, "SELECT count() FROM Span"), "the other rows of a guilty request are stored")
+
+	require.NoError(t, conn.Exec(t.Context(), "ALTER TABLE AgentExecution DROP CONSTRAINT noPoison"))
+	letters, err := journal.ListDeadLetters(w.set.Journal.Dir)
+	require.NoError(t, err)
+	require.Len(t, letters, 3)
+	for _, l := range letters {
+		require.Equal(t, "constraint", l.Reason)
+		d, err := journal.ReadDeadLetter(w.set.Journal.Dir, l.Name)
+		require.NoError(t, err)
+		for range 2 { // A replay that is repeated does nothing.
+			replay(t, ch.URL, db, d)
+		}
+	}
+	require.Equal(t, uint64(60), scan[uint64](t, conn, "SELECT count() FROM AgentExecution"))
+	require.Equal(t, uint64(60), scan[uint64](t, conn, "SELECT uniqExact(id) FROM AgentExecution"))
+	require.Equal(t, uint64(60), scan[uint64](t, conn, "SELECT totalExecutions FROM AgentMetrics WHERE period = 'day'"))
+}
+
+// replay inserts a dead letter as any client of ClickHouse can.
+func replay(t *testing.T, address, db string, d journal.DeadLetter) {
+	t.Helper()
+	q := url.Values{"query": {"INSERT INTO " + db + "." + d.Table + " FORMAT Native"}, "insert_deduplication_token": {d.Token}}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address+"/?"+q.Encode(), bytes.NewReader(d.Native))
+	require.NoError(t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusOK, resp.StatusCode, string(text))
 }
 
 func TestLateDataOfManyDaysIsOneBlock(t *testing.T) {
@@ -153,10 +174,11 @@ func TestLateDataOfManyDaysIsOneBlock(t *testing.T) {
 		b.Execution(&row.Execution{ID: fmt.Sprint(d), StartedAt: now() - int64(d)*int64(24*time.Hour)})
 	}
 	require.NoError(t, b.Commit(t.Context()))
+	drained(t, w)
 	require.Equal(t, uint64(days), scan[uint64](t, conn, "SELECT count() FROM AgentExecution"))
 }
 
-func TestAnAcknowledgementMeansStoredOnTheShard(t *testing.T) {
+func TestStoredMeansStoredOnTheShard(t *testing.T) {
 	t.Parallel()
 	ch := enginetest.StartClickHouse(t, chserver.Config{EngineArgs: []string{
 		"--tcp_port=9000", // The engine opens no port: by this one it only knows itself among the replicas.
@@ -170,18 +192,23 @@ func TestAnAcknowledgementMeansStoredOnTheShard(t *testing.T) {
 	}
 	distribute("AgentLog", "here")
 	distribute("SystemMetrics", "away")
-	w := newTestWriter(t, ch.URL, func(s *Settings) { s.Database, s.RetryElapsed = db, time.Second })
+	counts := &counter{}
+	w := newTestWriter(t, ch.URL, func(s *Settings) { s.Database, s.Observer = db, counts })
 
 	b, err := w.Begin(t.Context())
 	require.NoError(t, err)
 	b.Log(&row.Log{Message: "log", Timestamp: now()})
 	require.NoError(t, b.Commit(t.Context()))
+	drained(t, w)
 	require.Equal(t, uint64(1), scan[uint64](t, conn, "SELECT count() FROM AgentLogLocal"))
 
 	b, err = w.Begin(t.Context())
 	require.NoError(t, err)
 	b.Metric(&row.Metric{Metric: "metric", Timestamp: now()})
-	require.ErrorContains(t, b.Commit(t.Context()), "refused", "no shard has stored it")
+	require.NoError(t, b.Commit(t.Context()))
+	eventually(t, func() bool { return counts.retries.Load() > 3 })
+	_, _, segments := w.Backlog()
+	require.Equal(t, 1, segments, "no shard has stored it")
 	require.Zero(t, scan[uint64](t, conn, "SELECT toUInt64(sum(data_files)) FROM system.distribution_queue"), "nor does a queue hold it")
 }
 
@@ -190,7 +217,8 @@ func TestNothingAcknowledgedIsLostWhenTheServerIsKilled(t *testing.T) {
 	ch := enginetest.StartClickHouse(t, chserver.Config{})
 	db, _ := database(t, ch)
 	w := newTestWriter(t, ch.URL, func(s *Settings) {
-		s.Database, s.Mappers, s.RetryMax, s.RetryElapsed = db, 8, 50*time.Millisecond, time.Minute
+		s.Database, s.Mappers, s.RetryMax, s.Journal.Compression = db, 8, 50*time.Millisecond, journal.CompressionLZ4
+		s.FlushInterval = 20 * time.Millisecond
 	})
 	ctx, stop := context.WithCancel(t.Context())
 	var acknowledged sync.Map
@@ -200,22 +228,26 @@ func TestNothingAcknowledgedIsLostWhenTheServerIsKilled(t *testing.T) {
 		wg.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
 				id := fmt.Sprintf("run-%d-%d", worker, i)
-				require.NoError(t, putRun(t.Context(), w, id), "an outage only takes time")
+				require.NoError(t, putRun(t.Context(), w, id), "an outage is not noticed")
 				acknowledged.Store(id, true)
 				count.Add(1)
 			}
 		})
 	}
-	for range 2 {
+	more := func(n int64) {
 		before := count.Load()
-		require.Eventually(t, func() bool { return count.Load() > before+10 }, 30*time.Second, time.Millisecond)
+		eventually(t, func() bool { return count.Load() > before+n })
+	}
+	for range 2 {
+		more(10)
 		ch.Kill()
+		more(100)
 		ch.Restart(t)
 	}
-	before := count.Load()
-	require.Eventually(t, func() bool { return count.Load() > before+10 }, 30*time.Second, time.Millisecond)
+	more(10)
 	stop()
 	wg.Wait()
+	drained(t, w)
 
 	conn := ch.Conn(t, db)
 	stored := map[string]int{}
@@ -233,16 +265,71 @@ func TestNothingAcknowledgedIsLostWhenTheServerIsKilled(t *testing.T) {
 		return true
 	})
 	require.Len(t, stored, int(count.Load()))
+	require.Equal(t, uint64(count.Load()), scan[uint64](t, conn, "SELECT toUInt64(sum(totalExecutions)) FROM AgentMetrics WHERE period = 'day'"))
 }
 
-// BenchmarkCommit measures requests of 100 runs and spans from Begin to the acknowledgement of the real engine; an
+func TestABacklogOutlivesTheProcess(t *testing.T) {
+	t.Parallel()
+	ch := enginetest.StartClickHouse(t, chserver.Config{})
+	db, _ := database(t, ch)
+	ch.Kill()
+	s := testSettings(t, ch.URL, func(s *Settings) { s.Database = db })
+	const runs, n = 3, 20
+	for run := range runs {
+		w, err := NewWriter(t.Context(), s)
+		require.NoError(t, err, "it starts without ClickHouse")
+		for i := range n {
+			b, err := w.Begin(t.Context())
+			require.NoError(t, err)
+			require.False(t, b.SetHash(journal.Hash{1, byte(run), byte(i)}))
+			b.Execution(&row.Execution{ID: fmt.Sprint(run, "-", i), AgentID: "agent", StartedAt: now()})
+			b.Span(&row.Span{Name: "span", StartedAt: now()})
+			require.NoError(t, b.Commit(t.Context()))
+		}
+		shutdown(t, w)
+	}
+	ch.Restart(t)
+	w := newTestWriter(t, ch.URL, func(changed *Settings) { changed.Database, changed.Journal.Dir = db, s.Journal.Dir })
+	b, err := w.Begin(t.Context())
+	require.NoError(t, err)
+	require.True(t, b.SetHash(journal.Hash{1, 0, 0}), "what was acknowledged before the restarts is known")
+	require.NoError(t, b.Commit(t.Context()))
+	drained(t, w)
+	conn := ch.Conn(t, db)
+	require.Equal(t, uint64(runs*n), scan[uint64](t, conn, "SELECT count() FROM AgentExecution"))
+	require.Equal(t, uint64(runs*n), scan[uint64](t, conn, "SELECT uniqExact(id) FROM AgentExecution"))
+	require.Equal(t, uint64(runs*n), scan[uint64](t, conn, "SELECT count() FROM Span"))
+}
+
+func TestAMissingTableOfARealServerHoldsUpOnlyItself(t *testing.T) {
+	t.Parallel()
+	ch := enginetest.ClickHouse(t)
+	db, conn := database(t, ch)
+	require.NoError(t, conn.Exec(t.Context(), "RENAME TABLE Span TO SpanAway"))
+	counts := &counter{}
+	w := newTestWriter(t, ch.URL, func(s *Settings) { s.Database, s.Observer = db, counts })
+	for i := range 5 {
+		require.NoError(t, putRun(t.Context(), w, fmt.Sprint(i)))
+		eventually(t, func() bool { return scan[uint64](t, conn, "SELECT count() FROM AgentExecution") == uint64(i+1) })
+	}
+	eventually(t, func() bool { return counts.retries.Load() > 3 })
+	require.NoError(t, conn.Exec(t.Context(), "RENAME TABLE SpanAway TO Span"))
+	drained(t, w)
+	require.Equal(t, uint64(5), scan[uint64](t, conn, "SELECT count() FROM Span"))
+	require.Equal(t, uint64(5), scan[uint64](t, conn, "SELECT count() FROM AgentExecution"))
+}
+
+// BenchmarkCommit measures requests of 100 spans from Begin to the acknowledgement, with the real engine behind; an
 // operation is a request.
 func BenchmarkCommit(b *testing.B) {
 	ch := enginetest.ClickHouse(b)
 	for _, clients := range []int{1, 16} {
 		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
 			db, _ := database(b, ch)
-			w, err := NewWriter(Settings{Endpoint: ch.URL, Database: db, Client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}})
+			w, err := NewWriter(b.Context(), Settings{
+				Endpoint: ch.URL, Database: db, Journal: journal.Settings{Dir: b.TempDir()},
+				Client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}},
+			})
 			require.NoError(b, err)
 			left := atomic.Int64{}
 			left.Store(int64(b.N))
@@ -263,7 +350,6 @@ func BenchmarkCommit(b *testing.B) {
 			wg.Wait()
 			b.StopTimer()
 			b.ReportMetric(float64(b.N)*100/b.Elapsed().Seconds(), "rows/s")
-			b.ReportMetric(float64(w.blocks.Load()), "blocks")
 			require.NoError(b, w.Shutdown(b.Context()))
 		})
 	}
@@ -284,16 +370,16 @@ func BenchmarkBody(b *testing.B) {
 						StartedAt: now(), Duration: 1.5, ServiceName: "service", UserID: fmt.Sprint("user-", i),
 					})
 				}
-				parts = append(parts, newPart(nil, set))
+				parts = append(parts, newPart(set))
 			}
 			b.ReportAllocs()
 			b.ResetTimer()
 			bytes := 0
 			for i := 0; i < b.N; i += 1600 {
-				body, err := enc.body(column.TableSpan, parts)
+				body, err := enc.body(enc.native(column.TableSpan, parts))
 				require.NoError(b, err)
 				bytes = len(*body)
-				enc.releaseBody(body)
+				enc.release(body)
 			}
 			b.ReportMetric(float64(bytes)/1600, "bytes/row")
 		})

@@ -25,6 +25,7 @@ import (
 	"go.uber.org/zap/zaptest"
 
 	"github.com/agenttrail/agenttrail/exporter/column"
+	"github.com/agenttrail/agenttrail/exporter/journal"
 	"github.com/agenttrail/agenttrail/internal/enginetest"
 )
 
@@ -150,22 +151,48 @@ func decodeBody(t *testing.T, body []byte, compressed bool) []map[string]any {
 	return rows
 }
 
-// newTestWriter returns a writer that retries at once and is shut down at the end of the test.
+// newTestWriter returns a writer with a journal of its own that sends and retries at once and is shut down at the end
+// of the test.
 func newTestWriter(t *testing.T, endpoint string, change func(*Settings)) *Writer {
+	t.Helper()
+	w, err := NewWriter(t.Context(), testSettings(t, endpoint, change))
+	require.NoError(t, err)
+	t.Cleanup(func() { shutdown(t, w) })
+	return w
+}
+
+func testSettings(t *testing.T, endpoint string, change func(*Settings)) Settings {
 	t.Helper()
 	s := Settings{
 		Endpoint: endpoint, Client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}},
-		Logger: zaptest.NewLogger(t), RetryInitial: time.Millisecond, RetryMax: 2 * time.Millisecond, Pace: time.Microsecond,
+		Logger: zaptest.NewLogger(t), RetryInitial: time.Millisecond, RetryMax: 2 * time.Millisecond, FlushInterval: time.Millisecond,
+		Journal: journal.Settings{Dir: t.TempDir()}, patience: 10 * time.Millisecond, brokenFlush: time.Millisecond,
 	}
 	if change != nil {
 		change(&s)
 	}
-	w, err := NewWriter(s)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		_ = w.Shutdown(ctx)
-	})
-	return w
+	return s
+}
+
+func shutdown(t *testing.T, w *Writer) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	require.NoError(t, w.Shutdown(ctx))
+}
+
+// eventually waits for what happens in the background.
+func eventually(t *testing.T, condition func() bool, what ...any) {
+	t.Helper()
+	require.Eventually(t, condition, 20*time.Second, time.Millisecond, what...)
+}
+
+// drained waits until nothing is left to be stored.
+func drained(t *testing.T, w *Writer) {
+	t.Helper()
+	eventually(t, func() bool {
+		_, _, segments := w.Backlog()
+		return segments == 0
+	}, "all is stored")
+	eventually(t, func() bool { return w.QueueBytes() == 0 }, "no memory is held")
 }

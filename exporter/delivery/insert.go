@@ -59,15 +59,15 @@ func newInserter(s *Settings) (*inserter, error) {
 		in.query.Set("decompress", "1")
 	}
 	for t := range column.TableCount {
-		in.inserts[t] = insertStatement(s.Database, t)
+		in.inserts[t] = insertStatement(s.Database, t.String(), t.Columns())
 	}
 	return in, nil
 }
 
-func insertStatement(database string, t column.Table) string {
+func insertStatement(database, table string, columns []column.Column) string {
 	var b strings.Builder
-	b.WriteString("INSERT INTO " + quote(database) + "." + quote(t.String()) + " (")
-	for i, c := range t.Columns() {
+	b.WriteString("INSERT INTO " + quote(database) + "." + quote(table) + " (")
+	for i, c := range columns {
 		if i > 0 {
 			b.WriteString(", ")
 		}
@@ -83,11 +83,11 @@ func quote(s string) string {
 }
 
 // insert sends one block once. A failure that says something about the block is a *Failure.
-func (in *inserter) insert(ctx context.Context, t column.Table, token string, body []byte) error {
+func (in *inserter) insert(ctx context.Context, statement, token string, body []byte) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, in.timeout, fmt.Errorf("no answer within %s", in.timeout))
 	defer cancel()
 	q := maps.Clone(in.query)
-	q.Set("query", in.inserts[t])
+	q.Set("query", statement)
 	q.Set("insert_deduplication_token", token)
 	address := in.base
 	address.RawQuery = q.Encode()

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/agenttrail/agenttrail/exporter/journal"
 )
 
 // Compression is how blocks are compressed on their way to ClickHouse.
@@ -33,25 +35,35 @@ type Settings struct {
 
 	Compression Compression // (lz4)
 
+	// Journal says where rows are kept until they are stored. Its Dir must be given; Layout, Logger and Observer are
+	// the writer's own.
+	Journal journal.Settings
+
 	MaxBlockRows  int   // Rows per block and INSERT (250,000).
 	MaxBlockBytes int   // Bytes per block before compression (64 MiB); one row may exceed it.
-	MaxQueueBytes int64 // Bytes of rows that are not stored yet, over all requests (256 MiB).
+	MaxQueueBytes int64 // Bytes of rows in memory (256 MiB).
 	// A request whose rows take more than this is refused for good (MaxQueueBytes).
 	MaxRequestBytes int64
 
+	FlushInterval  time.Duration // How long rows are collected before they are sent (200 ms).
 	MaxWait        time.Duration // How long a new request waits for room (5 s).
 	RequestTimeout time.Duration // Of one INSERT (30 s).
 	RetryInitial   time.Duration // First pause before a retry (100 ms); it doubles every time.
 	RetryMax       time.Duration // Longest pause (5 s).
-	RetryElapsed   time.Duration // After which a request is told to come back (20 s).
-	Pace           time.Duration // Least time between the starts of two groups (10 ms).
 
-	Senders int // Groups in flight (2).
+	Senders int // Blocks in flight per table (2).
 	Mappers int // Requests whose rows are being made at the same time (4).
 
 	Client   *http.Client // (http.DefaultClient)
 	Logger   *zap.Logger  // (none)
 	Observer Observer     // (none)
+
+	openAtMost time.Duration // After which a segment is closed even if many wait (5 s).
+	// FlushInterval at least while some table takes no rows (1 s): every segment is kept for that table, so there
+	// should be few of them.
+	brokenFlush   time.Duration
+	progressAfter time.Duration // After which it is kept on disk that a table is stored while others are not (5 s).
+	patience      time.Duration // How long Shutdown waits for a ClickHouse that does not take rows (2 s).
 }
 
 func (s Settings) withDefaults() Settings {
@@ -64,12 +76,15 @@ func (s Settings) withDefaults() Settings {
 	set(&s.MaxBlockBytes, 64<<20)
 	s.MaxQueueBytes = orDefault(s.MaxQueueBytes, 256<<20)
 	s.MaxRequestBytes = orDefault(s.MaxRequestBytes, s.MaxQueueBytes)
+	wait(&s.FlushInterval, 200*time.Millisecond)
 	wait(&s.MaxWait, 5*time.Second)
 	wait(&s.RequestTimeout, 30*time.Second)
 	wait(&s.RetryInitial, 100*time.Millisecond)
 	wait(&s.RetryMax, 5*time.Second)
-	wait(&s.RetryElapsed, 20*time.Second)
-	wait(&s.Pace, 10*time.Millisecond)
+	wait(&s.openAtMost, 5*time.Second)
+	wait(&s.brokenFlush, time.Second)
+	wait(&s.progressAfter, 5*time.Second)
+	wait(&s.patience, 2*time.Second)
 	set(&s.Senders, 2)
 	set(&s.Mappers, 4)
 	if s.Client == nil {
@@ -83,6 +98,17 @@ func (s Settings) withDefaults() Settings {
 	}
 	return s
 }
+
+// segmentBytes is how many bytes of rows one segment may have over all tables. It is a small part of the memory, so
+// that a few segments fit into it.
+func (s *Settings) segmentBytes() int64 { return s.MaxQueueBytes / 8 }
+
+// waitingBytes is how many bytes of closed segments are kept in memory. The rest is for requests on their way, the
+// open segment, and segments that are read back.
+func (s *Settings) waitingBytes() int64 { return s.MaxQueueBytes * 3 / 8 }
+
+// loadedBytes is how many bytes of segments that were read back are kept for their other tables.
+func (s *Settings) loadedBytes() int64 { return s.MaxQueueBytes / 16 }
 
 func orDefault[T comparable](v, d T) T {
 	var zero T

@@ -25,17 +25,26 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                             metric.Meter
-	mu                                sync.Mutex
-	registrations                     []metric.Registration
-	AgenttrailExporterAdjustedValues  metric.Int64Counter
-	AgenttrailExporterInsertDuration  metric.Float64Histogram
-	AgenttrailExporterQueueBytes      metric.Int64ObservableGauge
-	AgenttrailExporterRefusedRequests metric.Int64Counter
-	AgenttrailExporterRequests        metric.Int64Counter
-	AgenttrailExporterRetriedInserts  metric.Int64Counter
-	AgenttrailExporterSentBytes       metric.Int64Counter
-	AgenttrailExporterStoredRows      metric.Int64Counter
+	meter                               metric.Meter
+	mu                                  sync.Mutex
+	registrations                       []metric.Registration
+	AgenttrailExporterAcknowledgedRows  metric.Int64Counter
+	AgenttrailExporterAdjustedValues    metric.Int64Counter
+	AgenttrailExporterAppendDuration    metric.Float64Histogram
+	AgenttrailExporterBacklogAge        metric.Float64ObservableGauge
+	AgenttrailExporterBacklogBytes      metric.Int64ObservableGauge
+	AgenttrailExporterDamagedRecords    metric.Int64Counter
+	AgenttrailExporterDeadLetteredRows  metric.Int64Counter
+	AgenttrailExporterDuplicateRequests metric.Int64Counter
+	AgenttrailExporterFsyncDuration     metric.Float64Histogram
+	AgenttrailExporterInsertDuration    metric.Float64Histogram
+	AgenttrailExporterJournalSegments   metric.Int64ObservableGauge
+	AgenttrailExporterQueueBytes        metric.Int64ObservableGauge
+	AgenttrailExporterRefusedRequests   metric.Int64Counter
+	AgenttrailExporterRequests          metric.Int64Counter
+	AgenttrailExporterRetriedInserts    metric.Int64Counter
+	AgenttrailExporterSentBytes         metric.Int64Counter
+	AgenttrailExporterStoredRows        metric.Int64Counter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -47,6 +56,51 @@ type telemetryBuilderOptionFunc func(mb *TelemetryBuilder)
 
 func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
+}
+
+// RegisterAgenttrailExporterBacklogAgeCallback sets callback for observable AgenttrailExporterBacklogAge metric.
+func (builder *TelemetryBuilder) RegisterAgenttrailExporterBacklogAgeCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.AgenttrailExporterBacklogAge, obs: o})
+		return nil
+	}, builder.AgenttrailExporterBacklogAge)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterAgenttrailExporterBacklogBytesCallback sets callback for observable AgenttrailExporterBacklogBytes metric.
+func (builder *TelemetryBuilder) RegisterAgenttrailExporterBacklogBytesCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.AgenttrailExporterBacklogBytes, obs: o})
+		return nil
+	}, builder.AgenttrailExporterBacklogBytes)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterAgenttrailExporterJournalSegmentsCallback sets callback for observable AgenttrailExporterJournalSegments metric.
+func (builder *TelemetryBuilder) RegisterAgenttrailExporterJournalSegmentsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.AgenttrailExporterJournalSegments, obs: o})
+		return nil
+	}, builder.AgenttrailExporterJournalSegments)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
 }
 
 // RegisterAgenttrailExporterQueueBytesCallback sets callback for observable AgenttrailExporterQueueBytes metric.
@@ -74,6 +128,16 @@ func (oi *observerInt64) Observe(value int64, opts ...metric.ObserveOption) {
 	oi.obs.ObserveInt64(oi.inst, value, opts...)
 }
 
+type observerFloat64 struct {
+	embedded.Float64Observer
+	inst metric.Float64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerFloat64) Observe(value float64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveFloat64(oi.inst, value, opts...)
+}
+
 // Shutdown unregister all registered callbacks for async instruments.
 func (builder *TelemetryBuilder) Shutdown() {
 	builder.mu.Lock()
@@ -92,34 +156,90 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.AgenttrailExporterAcknowledgedRows, err = builder.meter.Int64Counter(
+		"otelcol_agenttrail_exporter_acknowledged_rows",
+		metric.WithDescription("Rows that became durable in the journal, by table. [Beta]"),
+		metric.WithUnit("{row}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.AgenttrailExporterAdjustedValues, err = builder.meter.Int64Counter(
 		"otelcol_agenttrail_exporter_adjusted_values",
 		metric.WithDescription("Values that were not stored as they came, by reason. [Beta]"),
 		metric.WithUnit("{value}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.AgenttrailExporterAppendDuration, err = builder.meter.Float64Histogram(
+		"otelcol_agenttrail_exporter_append_duration",
+		metric.WithDescription("Time until the rows of a request were durable in the journal, without making them. [Beta]"),
+		metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries([]float64{0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5}...),
+	)
+	errs = errors.Join(errs, err)
+	builder.AgenttrailExporterBacklogAge, err = builder.meter.Float64ObservableGauge(
+		"otelcol_agenttrail_exporter_backlog_age",
+		metric.WithDescription("How long the oldest rows in the journal have been waiting to be stored; 0 if none wait. [Beta]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.AgenttrailExporterBacklogBytes, err = builder.meter.Int64ObservableGauge(
+		"otelcol_agenttrail_exporter_backlog_bytes",
+		metric.WithDescription("Bytes of the journal on disk, of rows that are not stored yet. [Beta]"),
+		metric.WithUnit("By"),
+	)
+	errs = errors.Join(errs, err)
+	builder.AgenttrailExporterDamagedRecords, err = builder.meter.Int64Counter(
+		"otelcol_agenttrail_exporter_damaged_records",
+		metric.WithDescription("Stretches of the journal that cannot be read, and whose rows may be lost. [Beta]"),
+		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.AgenttrailExporterDeadLetteredRows, err = builder.meter.Int64Counter(
+		"otelcol_agenttrail_exporter_dead_lettered_rows",
+		metric.WithDescription("Rows that ClickHouse rejected for their content and that are kept as dead letters, by table and reason. [Beta]"),
+		metric.WithUnit("{row}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.AgenttrailExporterDuplicateRequests, err = builder.meter.Int64Counter(
+		"otelcol_agenttrail_exporter_duplicate_requests",
+		metric.WithDescription("Requests that came again and were acknowledged without being stored again. [Beta]"),
+		metric.WithUnit("{request}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.AgenttrailExporterFsyncDuration, err = builder.meter.Float64Histogram(
+		"otelcol_agenttrail_exporter_fsync_duration",
+		metric.WithDescription("Time that the disk took to make a group of requests durable. [Beta]"),
+		metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries([]float64{0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5}...),
+	)
+	errs = errors.Join(errs, err)
 	builder.AgenttrailExporterInsertDuration, err = builder.meter.Float64Histogram(
 		"otelcol_agenttrail_exporter_insert_duration",
-		metric.WithDescription("Time from the first attempt to store a block until it was stored, by table. [Beta]"),
+		metric.WithDescription("Time of the INSERT that stored a block, by table. [Beta]"),
 		metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries([]float64{0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60}...),
 	)
 	errs = errors.Join(errs, err)
+	builder.AgenttrailExporterJournalSegments, err = builder.meter.Int64ObservableGauge(
+		"otelcol_agenttrail_exporter_journal_segments",
+		metric.WithDescription("Segments of the journal with rows that are not stored yet. [Beta]"),
+		metric.WithUnit("{segment}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.AgenttrailExporterQueueBytes, err = builder.meter.Int64ObservableGauge(
 		"otelcol_agenttrail_exporter_queue_bytes",
-		metric.WithDescription("Bytes of rows that are not stored yet. [Beta]"),
+		metric.WithDescription("Bytes of rows in memory. [Beta]"),
 		metric.WithUnit("By"),
 	)
 	errs = errors.Join(errs, err)
 	builder.AgenttrailExporterRefusedRequests, err = builder.meter.Int64Counter(
 		"otelcol_agenttrail_exporter_refused_requests",
-		metric.WithDescription("Requests that were answered with an error, by reason; content, too_large and panic are for good. [Beta]"),
+		metric.WithDescription("Requests that were answered with an error, by reason; too_large and panic are for good. [Beta]"),
 		metric.WithUnit("{request}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.AgenttrailExporterRequests, err = builder.meter.Int64Counter(
 		"otelcol_agenttrail_exporter_requests",
-		metric.WithDescription("Requests whose rows were all stored. [Beta]"),
+		metric.WithDescription("Requests that were acknowledged because their rows became durable in the journal. [Beta]"),
 		metric.WithUnit("{request}"),
 	)
 	errs = errors.Join(errs, err)

@@ -20,22 +20,67 @@ func TestSetupTelemetry(t *testing.T) {
 	tb, err := metadata.NewTelemetryBuilder(testTel.NewTelemetrySettings())
 	require.NoError(t, err)
 	defer tb.Shutdown()
+	require.NoError(t, tb.RegisterAgenttrailExporterBacklogAgeCallback(func(_ context.Context, observer metric.Float64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
+	require.NoError(t, tb.RegisterAgenttrailExporterBacklogBytesCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
+	require.NoError(t, tb.RegisterAgenttrailExporterJournalSegmentsCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
 	require.NoError(t, tb.RegisterAgenttrailExporterQueueBytesCallback(func(_ context.Context, observer metric.Int64Observer) error {
 		observer.Observe(1)
 		return nil
 	}))
+	tb.AgenttrailExporterAcknowledgedRows.Add(context.Background(), 1)
 	tb.AgenttrailExporterAdjustedValues.Add(context.Background(), 1)
+	tb.AgenttrailExporterAppendDuration.Record(context.Background(), 1)
+	tb.AgenttrailExporterDamagedRecords.Add(context.Background(), 1)
+	tb.AgenttrailExporterDeadLetteredRows.Add(context.Background(), 1)
+	tb.AgenttrailExporterDuplicateRequests.Add(context.Background(), 1)
+	tb.AgenttrailExporterFsyncDuration.Record(context.Background(), 1)
 	tb.AgenttrailExporterInsertDuration.Record(context.Background(), 1)
 	tb.AgenttrailExporterRefusedRequests.Add(context.Background(), 1)
 	tb.AgenttrailExporterRequests.Add(context.Background(), 1)
 	tb.AgenttrailExporterRetriedInserts.Add(context.Background(), 1)
 	tb.AgenttrailExporterSentBytes.Add(context.Background(), 1)
 	tb.AgenttrailExporterStoredRows.Add(context.Background(), 1)
+	AssertEqualAgenttrailExporterAcknowledgedRows(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualAgenttrailExporterAdjustedValues(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
+	AssertEqualAgenttrailExporterAppendDuration(t, testTel,
+		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualAgenttrailExporterBacklogAge(t, testTel,
+		[]metricdata.DataPoint[float64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualAgenttrailExporterBacklogBytes(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualAgenttrailExporterDamagedRecords(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualAgenttrailExporterDeadLetteredRows(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualAgenttrailExporterDuplicateRequests(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualAgenttrailExporterFsyncDuration(t, testTel,
+		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualAgenttrailExporterInsertDuration(t, testTel,
 		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualAgenttrailExporterJournalSegments(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualAgenttrailExporterQueueBytes(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
