@@ -130,7 +130,7 @@ func TestDuplicates(t *testing.T) {
 		require.NoError(t, rotate(t, j).Remove(t.Context()))
 		closeNow(t, j)
 		j = open(t, s)
-		appendOne(t, j, rec(1000+int(fs.Syncs()), "another"))
+		appendOne(t, j, rec(1000+fs.Syncs(), "another"))
 		require.NoError(t, rotate(t, j).Remove(t.Context()))
 		closeNow(t, j)
 	}

@@ -215,6 +215,9 @@ func (h *recordHeader) parse(b []byte, seed uint32, offset int64) bool {
 	h.raw = le.Uint32(b[20:])
 	copy(h.hash[:], b[24:40])
 	h.places = le.Uint16(b[40:])
+	if int64(h.index) > offset/recordOverhead { // More than fit before it.
+		return false
+	}
 	switch h.kind {
 	case kindRecord:
 		return h.length <= maxRecord && h.raw <= maxRecord
@@ -277,6 +280,9 @@ func unpack(dst, data []byte, encoding byte, raw int) ([]byte, error) {
 		}
 		return data, nil
 	case encodingLZ4:
+		if raw == 0 || raw > 256*(len(data)+1) { // LZ4 cannot shrink that much.
+			return nil, errors.New("the data has a wrong length")
+		}
 		dst = grow(dst[:0], raw)[:raw]
 		n, err := lz4.UncompressBlock(data, dst)
 		if err != nil || n != raw {

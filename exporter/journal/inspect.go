@@ -51,7 +51,7 @@ func inspect(s *Segment, src *source, name string) (inspection, error) {
 func (in *inspector) item(it *item) error {
 	if !it.ok {
 		in.s.bad[it.off] = struct{}{}
-		if it.known && int64(it.head.index) < in.src.size/recordOverhead {
+		if it.known {
 			in.s.count = max(in.s.count, int(it.head.index)+1)
 		}
 		in.pending = append(in.pending, stretch{it.off, it.end, it.cut, it.reason()})
@@ -94,29 +94,16 @@ func (in *inspector) deliver(h recordHeader) {
 // tail decides on what follows the last mark. No mark says that it was acknowledged, so parts of requests that are not
 // there completely are not delivered: their requests will come again.
 func (in *inspector) tail() error {
-	damaged := false
-	in.sealable = len(in.pending) == 0 || len(in.pending) == 1 && in.pending[0].off == in.last
-	for _, p := range in.pending {
-		torn := p.cut && !in.closed
-		if !torn && !in.closed {
-			var err error
-			if torn, err = unwritten(in.src, p.off, p.end); err != nil {
-				return err
-			}
-		}
-		if torn {
-			in.torn = true
-		} else {
-			in.damage(p)
-			damaged, in.sealable = true, false
-		}
+	damaged, err := in.judge()
+	if err != nil {
+		return err
 	}
 	if len(in.open) > 0 {
 		in.to = in.last
 	}
+	all := damaged && !in.torn // They were complete once.
 	for i := 0; i < len(in.open); {
 		n := int(in.open[i].places)
-		all := damaged && !in.torn // It was complete once.
 		if all {
 			n = 1
 		}
@@ -132,6 +119,26 @@ func (in *inspector) tail() error {
 		i++
 	}
 	return nil
+}
+
+// judge tells damage from torn among what is unreadable after the last mark.
+func (in *inspector) judge() (damaged bool, err error) {
+	in.sealable = len(in.pending) == 0 || len(in.pending) == 1 && in.pending[0].off == in.last
+	for _, p := range in.pending {
+		torn := p.cut && !in.closed
+		if !torn && !in.closed {
+			if torn, err = unwritten(in.src, p.off, p.end); err != nil {
+				return false, err
+			}
+		}
+		if torn {
+			in.torn = true
+		} else {
+			in.damage(p)
+			damaged, in.sealable = true, false
+		}
+	}
+	return damaged, nil
 }
 
 // complete reports whether heads begins with all n records of one request.

@@ -29,10 +29,10 @@ func (j *Journal) writeProgress(s *Segment, p Progress) error {
 	}
 	head := fileHeader{kind: kindProgress, run: s.Run, number: s.Number, created: j.now().UnixNano()}
 	b := head.encode()
-	for range 2 {
+	for i := range uint32(2) {
 		at := len(b)
 		b = appendRecord(b, recordHeader{}, text, CompressionNone)
-		bind(b[at:], head.seed(), int64(at), 0)
+		bind(b[at:], head.seed(), int64(at), i)
 	}
 	b = appendMark(b, kindClose, head.seed(), int64(len(b)), head.created, 1, previous{})
 	return j.withReserve(func() error { return replaceFile(j.fs, j.dir, j.progressName(s.Number), b) })

@@ -27,10 +27,17 @@ func (it *item) reason() string {
 // scan calls fn for everything from start to end, in order. Without data the data of records is not looked at.
 func scan(s *source, seed uint32, start, end int64, data bool, fn func(*item) error) error {
 	end = min(end, s.size)
+	next := uint32(0)
 	for off := start; off < end; {
 		it := item{off: off}
 		if err := it.read(s, seed, end, data); err != nil {
 			return err
+		}
+		if it.record() {
+			if it.head.index < next {
+				it.known, it.ok = false, false // Indexes rise.
+			}
+			next = max(next, it.head.index+1)
 		}
 		if err := fn(&it); err != nil {
 			return err

@@ -87,11 +87,21 @@ func (s *Segment) Each(fn func(i int, data []byte) error) error {
 	if err != nil {
 		return fault("read segment", err)
 	}
-	var (
-		raw     []byte
-		damages []Damage
-	)
-	scanErr := scan(src, s.seed(), s.start, s.end, true, func(it *item) error {
+	damages, readErr := s.read(src, name, fn)
+	err = errors.Join(readErr, src.Close())
+	if len(damages) > 0 {
+		s.j.damaged(name, damages)
+	}
+	if err != nil {
+		return fmt.Errorf("read segment %s: %w", name, err)
+	}
+	return nil
+}
+
+// read does the work of Each.
+func (s *Segment) read(src *source, name string, fn func(i int, data []byte) error) (damages []Damage, err error) {
+	var raw []byte
+	err = scan(src, s.seed(), s.start, s.end, true, func(it *item) error {
 		if it.known && it.head.kind != kindRecord {
 			return nil
 		}
@@ -114,14 +124,7 @@ func (s *Segment) Each(fn func(i int, data []byte) error) error {
 		}
 		return fn(int(it.head.index), data)
 	})
-	err = errors.Join(scanErr, src.Close())
-	if len(damages) > 0 {
-		s.j.damaged(name, damages)
-	}
-	if err != nil {
-		return fmt.Errorf("read segment %s: %w", name, err)
-	}
-	return nil
+	return damages, err
 }
 
 func (s *Segment) seed() uint32 {

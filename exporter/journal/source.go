@@ -60,9 +60,9 @@ func (s *source) header(name string) (h fileHeader, start int64, damages []Damag
 			return h, 0, nil, err
 		}
 		if len(both) < 2*length || !bytes.Equal(both[:length], both[length:]) {
-			damages = append(damages, Damage{name, int64(length), int64(length), "the second copy of the header is not readable"})
+			damages = append(damages, Damage{name, int64(length), int64(len(both) - length), "the second copy of the header is not readable"})
 		}
-		return h, int64(2 * length), damages, nil
+		return h, int64(len(both)), damages, nil
 	}
 	if !errors.Is(err, errHeader) {
 		return h, 0, nil, err

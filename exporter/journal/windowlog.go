@@ -27,6 +27,8 @@ type windowFile struct {
 	begun  time.Time
 	ended  time.Time
 	hashes int
+
+	records uint32
 }
 
 // append makes hashes durable.
@@ -47,7 +49,7 @@ func (l *windowLog) append(j *Journal, hashes []Hash) error {
 		}
 	}
 	f := l.file
-	b := appendHashes(nil, hashes, f.seed, f.off, uint32(f.hashes)) //nolint:gosec // Bounded by the window.
+	b := appendHashes(nil, hashes, f.seed, f.off, f.records)
 	_, err := f.f.WriteAt(b, f.off)
 	if err == nil {
 		err = f.f.Sync()
@@ -58,6 +60,7 @@ func (l *windowLog) append(j *Journal, hashes []Hash) error {
 	}
 	f.off += int64(len(b))
 	f.hashes += len(hashes)
+	f.records++
 	return nil
 }
 
@@ -121,7 +124,7 @@ func (l *windowLog) close(j *Journal) error {
 		return nil
 	}
 	f := l.file
-	b := appendMark(nil, kindClose, f.seed, f.off, j.now().UnixNano(), uint32(f.hashes), previous{}) //nolint:gosec // Bounded.
+	b := appendMark(nil, kindClose, f.seed, f.off, j.now().UnixNano(), 0, previous{})
 	_, err := f.f.WriteAt(b, f.off)
 	if err == nil {
 		err = f.f.Sync()
@@ -180,7 +183,7 @@ func (l *windowLog) merge(j *Journal, hashes []Hash) {
 	name := filepath.Join(j.dir, windowPrefix+fileName(l.number, windowSuffix))
 	b := head.encode()
 	b = appendHashes(b, hashes, head.seed(), int64(len(b)), 0)
-	b = appendMark(b, kindClose, head.seed(), int64(len(b)), head.created, uint32(len(hashes)), previous{}) //nolint:gosec // Bounded.
+	b = appendMark(b, kindClose, head.seed(), int64(len(b)), head.created, 0, previous{})
 	if err := replaceFile(j.fs, j.dir, name, b); err != nil {
 		return
 	}
