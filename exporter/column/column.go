@@ -7,6 +7,10 @@
 // The columns of ch-go are not used: its LowCardinality keeps the strings that it was given until the block is
 // encoded, but a row's strings are only valid during the call, and its Map takes a Go map per row.
 //
+// A set can also be written as a record, which is a block per table without names, to be kept on disk. [Blocks] joins
+// such records to the same blocks that their sets would have given, byte for byte, also when another version with other
+// tables and columns wrote them.
+//
 // Blocks are written at protocol revision 0, the one of INSERT bodies over HTTP: no block info in front, and no byte
 // for custom serializations behind a column's type.
 package column
