@@ -62,21 +62,22 @@ func (l *loadBench) startEngine(b *testing.B, addr string) {
 }
 
 // startProgram runs the program under test and returns when its output has something for each of the patterns.
-func startProgram(b *testing.B, env, patterns []string, args ...string) (*exec.Cmd, []string) {
-	b.Helper()
+func startProgram(tb testing.TB, env, patterns []string, args ...string) (*exec.Cmd, []string) {
+	tb.Helper()
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = append(append(os.Environ(), envRunMain+"=1"), env...)
 	stderr, err := cmd.StderrPipe()
-	require.NoError(b, err)
-	require.NoError(b, cmd.Start())
-	found := make([]string, 0, len(patterns))
+	require.NoError(tb, err)
+	require.NoError(tb, cmd.Start())
+	found, said := make([]string, 0, len(patterns)), ""
 	lines := bufio.NewScanner(stderr)
 	for len(found) < len(patterns) && lines.Scan() {
+		said += lines.Text() + "\n"
 		if m := regexp.MustCompile(patterns[len(found)]).FindStringSubmatch(lines.Text()); m != nil {
 			found = append(found, m[1])
 		}
 	}
-	require.Len(b, found, len(patterns), "%s ended before it was ready", args[0])
+	require.Len(tb, found, len(patterns), "%s ended before it was ready: %s", args[0], said)
 	go func() { // What it says later belongs to the report.
 		for lines.Scan() {
 			if t := lines.Text(); strings.Contains(t, "warn") || strings.Contains(t, "error") || strings.Contains(t, "ClickHouse") {

@@ -65,6 +65,7 @@ func newRootCommand() *cobra.Command {
 		newCollectorCommand(),
 		newMigrateCommand(),
 		newRepriceCommand(),
+		newDeadLetterCommand(),
 		newClickHouseCommand(),
 		newEnginesCommand(),
 	)
