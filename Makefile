@@ -51,6 +51,12 @@ bench-delivery: engines ## Measure how fast requests are acknowledged, and what 
 	$(GO) test ./cmd/agenttrail -run '^$$' -bench '^BenchmarkAcknowledgement$$' -benchtime 1x -timeout 10m -load-rate 1000 -load-for 60s -load-warm-up 10s
 	$(GO) test ./cmd/agenttrail -run '^$$' -bench '^BenchmarkOutage$$' -benchtime 1x -timeout 40m -outage 5m -rate 5000
 
+SEEDS ?= 200
+
+.PHONY: faults
+faults: engines ## Break the collector and ClickHouse in SEEDS=200 rounds and count the rows; SEED=17 plays one again
+	$(GO) test ./cmd/agenttrail -run '^TestFaults$$' -count 1 -v -timeout 120m -fault-kinds '$(KINDS)' $(if $(SEED),-fault-seed $(SEED) -fault-rounds 1,-fault-rounds $(SEEDS))
+
 .PHONY: emitters
 emitters: ## Run the real emitters again, or EMITTERS="ai7 http", and compare with their recordings (needs node and npm)
 	@out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; \

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -39,7 +41,7 @@ var kinds = []kind{
 	})},
 	{name: "disk-full", begin: filling((*Runner).collectorVolume, (*Runner).theCollector), able: (*Runner).ableToMount},
 	{name: "fsync-slow", begin: slowFlush, able: (*Runner).ableToWatch},
-	{name: "read-only", begin: readOnly, able: (*Runner).hasJournal},
+	{name: "read-only", begin: readOnly},
 	{name: "insert-timeout", begin: toxic(clickhouseProxy, "timeout", fromServer, func(*rand.Rand) map[string]any {
 		return map[string]any{"timeout": 0}
 	})},
@@ -67,6 +69,20 @@ var kinds = []kind{
 	{name: "ack-reset", begin: toxic(httpProxy, "reset_peer", fromServer, func(rng *rand.Rand) map[string]any {
 		return map[string]any{"timeout": rng.IntN(30)}
 	})},
+}
+
+// placesOf returns where the kinds are whose names begin with one of the prefixes; all without prefixes.
+func placesOf(prefixes []string) ([]int, error) {
+	var places []int
+	for i, k := range kinds {
+		if len(prefixes) == 0 || slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(k.name, p) }) {
+			places = append(places, i)
+		}
+	}
+	if len(places) == 0 {
+		return nil, fmt.Errorf("no kind of fault is called %s", strings.Join(prefixes, " or "))
+	}
+	return places, nil
 }
 
 func clickhouseProxy(p *proxies) *toxiproxy.Proxy { return p.clickhouse }

@@ -20,13 +20,15 @@ type planned struct {
 	rng   *rand.Rand
 }
 
-func newPlan(seed uint64) plan {
+// newPlan makes the plan of a seed from the kinds at the places given.
+func newPlan(seed uint64, places []int) plan {
 	rng := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // To be repeatable.
 	p := plan{seed: seed, traffic: time.Duration(1200+rng.IntN(1000)) * time.Millisecond}
 	// Two kinds go by turns, so that seeds in a row have them all; the rest falls as it may.
-	wanted := []int{int(2 * seed % uint64(len(kinds))), int((2*seed + 1) % uint64(len(kinds)))} //nolint:gosec // Small.
+	n := uint64(len(places))
+	wanted := []int{places[2*seed%n], places[(2*seed+1)%n]}
 	for range rng.IntN(4) {
-		wanted = append(wanted, rng.IntN(len(kinds)))
+		wanted = append(wanted, places[rng.IntN(len(places))])
 	}
 	seen := map[int]bool{}
 	for i, k := range wanted {

@@ -25,6 +25,7 @@ type process struct {
 	pause   time.Duration // Before the next start.
 	excused int           // Faults that may make it end, or fail to start.
 	shaky   bool          // Whether cmd was started during such a fault.
+	excuses time.Time     // When the last of these faults ended.
 	stopped bool
 	starts  int
 	deaths  []string // Ends that nobody asked for and nothing excuses.
@@ -33,6 +34,9 @@ type process struct {
 
 // restartPause is how long a program that ended by itself stays down.
 const restartPause = 200 * time.Millisecond
+
+// excuseLasts is how long after a fault an end may still be its doing: on a busy machine it takes time.
+const excuseLasts = 3 * time.Second
 
 func startProcess(name string, l *launcher, output *os.File, command func() *exec.Cmd) (*process, error) {
 	p := &process{name: name, command: command, launcher: l, output: output, done: make(chan struct{})}
@@ -62,7 +66,7 @@ func (p *process) supervise() {
 	for {
 		err := p.cmd.Wait()
 		p.mu.Lock()
-		excused := p.stopped || p.shaky || p.excused > 0
+		excused := p.stopped || p.shaky || p.excused > 0 || time.Since(p.excuses) < excuseLasts
 		switch {
 		case excused:
 		case !p.asked:
@@ -121,6 +125,7 @@ func (p *process) excuse() func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.excused--
+		p.excuses = time.Now()
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"time"
 )
@@ -13,7 +12,6 @@ import (
 const (
 	senders       = 8
 	settleTimeout = 90 * time.Second // For senders to get their acknowledgements when all is well again.
-	drainTimeout  = 90 * time.Second // For the journal to become empty.
 )
 
 // result is what a round came to.
@@ -30,7 +28,7 @@ type result struct {
 // play plays the round of a seed.
 func (r *Runner) play(ctx context.Context, seed uint64) (*result, error) {
 	began := time.Now()
-	p := newPlan(seed)
+	p := newPlan(seed, r.kinds)
 	res := &result{seed: seed}
 
 	settled, cancel := context.WithTimeout(ctx, p.traffic+settleTimeout)
@@ -141,40 +139,6 @@ func (r *Runner) breakThings(ctx context.Context, p plan, traffic <-chan struct{
 	return names, errors.Join(errs...)
 }
 
-// drain waits until the journal is empty.
-func (r *Runner) drain(ctx context.Context) error {
-	if r.journalDir == "" {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
-	defer cancel()
-	for {
-		left, err := r.journalLeft()
-		if err != nil {
-			return err
-		}
-		if len(left) == 0 {
-			return nil
-		}
-		if !pause(ctx, 30*time.Millisecond) {
-			return fmt.Errorf("the journal does not become empty: %v", left)
-		}
-	}
-}
-
-// journalLeft lists what a journal with nothing to do does not have.
-func (r *Runner) journalLeft() ([]string, error) {
-	var left []string
-	for _, pattern := range []string{"*.seg", "*.progress"} {
-		files, err := filepath.Glob(filepath.Join(r.journalDir, pattern))
-		if err != nil {
-			return nil, fmt.Errorf("list journal: %w", err)
-		}
-		left = append(left, files...)
-	}
-	return left, nil
-}
-
 // check counts the rows of a round.
 func (r *Runner) check(ctx context.Context, res *result, sent []*request) error {
 	if err := r.ch.wait(ctx); err != nil {
@@ -201,14 +165,9 @@ func (r *Runner) check(ctx context.Context, res *result, sent []*request) error 
 	if n := len(different); n > 0 {
 		res.problems = append(res.problems, fmt.Sprintf("AgentMetrics differs from AgentExecution in %d lines, such as\n    %s", n, different[0]))
 	}
-	for _, folder := range []string{"deadletter", "damaged"} {
-		files, err := filepath.Glob(filepath.Join(r.journalDir, folder, "*"))
-		if err != nil {
-			return fmt.Errorf("list journal: %w", err)
-		}
-		if r.journalDir != "" && len(files) > 0 {
-			res.problems = append(res.problems, fmt.Sprintf("good rows are in %s: %v", folder, files))
-		}
+	aside, err := journalAside(r.journalDir)
+	if len(aside) > 0 {
+		res.problems = append(res.problems, fmt.Sprintf("good rows were put aside: %v", aside))
 	}
-	return nil
+	return err
 }

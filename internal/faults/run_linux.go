@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,9 +14,6 @@ import (
 	"syscall"
 	"time"
 )
-
-// maxFailures ends a run: what so many rounds did not tell, more will not.
-const maxFailures = 3
 
 // Run plays the rounds and prints what they came to. The error says that rows were lost or doubled, or what else must
 // not be; what was on the disks is then kept in the folder kept of Settings.Dir.
@@ -40,7 +38,7 @@ func Run(ctx context.Context, set Settings) error {
 					return errors.Join(err, r.Close(ctx))
 				}
 			}
-			if failed = append(failed, strconv.FormatUint(seed, 10)); len(failed) == maxFailures {
+			if failed = append(failed, strconv.FormatUint(seed, 10)); len(failed) == cmp.Or(set.Failures, 3) {
 				break
 			}
 		}
@@ -103,7 +101,7 @@ func (r *Runner) keep() error {
 	}
 	for _, dir := range []string{"collector", "engine"} {
 		from := filepath.Join(r.set.Dir, dir)
-		if out, err := exec.Command("cp", "-a", from, from+"-kept").CombinedOutput(); err != nil { //nolint:noctx // Soon done.
+		if out, err := exec.Command("cp", "-aT", from, from+"-kept").CombinedOutput(); err != nil { //nolint:noctx // Soon done.
 			return fmt.Errorf("keep disks: %w: %s", err, out)
 		}
 	}

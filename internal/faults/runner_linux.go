@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/agenttrail/agenttrail/collector"
 	"github.com/agenttrail/agenttrail/schema"
 )
 
@@ -24,6 +23,10 @@ type Settings struct {
 	// FirstSeed and Rounds are the rounds to play.
 	FirstSeed uint64
 	Rounds    int
+	// Kinds are beginnings of the names of the faults to make; empty means all. A seed means another round with them.
+	Kinds []string
+	// Failures are how many failing rounds end a run; 0 means 3.
+	Failures int
 	// Out gets a line per round.
 	Out io.Writer `json:"-"`
 }
@@ -31,6 +34,7 @@ type Settings struct {
 // Runner holds the parts that are broken.
 type Runner struct {
 	set               Settings
+	kinds             []int // Places of the kinds to make.
 	net               network
 	ch                clickhouse
 	proxies           *proxies
@@ -38,6 +42,7 @@ type Runner struct {
 	collector, engine *process
 	collectorDir      string // What a collector has on its disk.
 	journalDir        string
+	emptySegment      int64      // Bytes of a segment without records.
 	volumes           [2]*volume // Of the collector and of the engine; nil when this machine lets nobody make them.
 	noVolumes         error
 	logs              []*os.File
@@ -54,6 +59,10 @@ func NewRunner(ctx context.Context, set Settings) (*Runner, error) {
 	pid := os.Getppid()
 	r := &Runner{set: set, net: newNetwork(fmt.Sprintf("127.%d.%d.%d", 64+pid>>16&63, pid>>8&255, pid&255))}
 	r.ch = clickhouse{"http://" + r.net.clickhouse}
+	var err error
+	if r.kinds, err = placesOf(set.Kinds); err != nil {
+		return nil, err
+	}
 	if err := r.start(ctx); err != nil {
 		return nil, errors.Join(err, r.Close(ctx))
 	}
@@ -64,6 +73,7 @@ func (r *Runner) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	r.collectorDir = filepath.Join(r.set.Dir, "collector")
+	r.journalDir = filepath.Join(r.collectorDir, "journal")
 	engineDir := filepath.Join(r.set.Dir, "engine")
 	for i, dir := range []string{r.collectorDir, engineDir} {
 		if err := os.Mkdir(dir, 0o700); err != nil {
@@ -96,7 +106,10 @@ func (r *Runner) start(ctx context.Context) error {
 	if _, err := schema.MigrateClickHouse(ctx, r.ch.url, schema.ClickHouseConfig{Database: database}); err != nil {
 		return fmt.Errorf("make tables: %w", err)
 	}
-	r.collector, err = r.run("collector", r.collectorLauncher, r.collectorCommand)
+	if r.collector, err = r.run("collector", r.collectorLauncher, r.collectorCommand); err != nil {
+		return err
+	}
+	r.emptySegment, err = segmentSize(ctx, r.journalDir)
 	return err
 }
 
@@ -117,12 +130,9 @@ func (r *Runner) collectorCommand() *exec.Cmd {
 		"extensions::health_check::endpoint=" + host + ":13133",
 		"service::telemetry::metrics::readers=[{pull: {exporter: {prometheus: {host: " + host + ", port: 8888}}}}]",
 		"exporters::agenttrail::endpoint=http://" + r.net.clickhouseProxy,
+		"exporters::agenttrail::journal::directory=" + r.journalDir,
 		"exporters::agenttrail::timeout=1s",
 		"exporters::agenttrail::retry::max_interval=1s",
-	}
-	if strings.Contains(collector.DefaultConfig, "AGENTTRAIL_JOURNAL_DIR") {
-		r.journalDir = filepath.Join(r.collectorDir, "journal")
-		settings = append(settings, "exporters::agenttrail::journal::directory="+r.journalDir)
 	}
 	args := []string{"collector"}
 	for _, s := range settings {
@@ -142,13 +152,6 @@ func (r *Runner) engineVolume() *volume    { return r.volumes[1] }
 func (r *Runner) ableToMount() error { return r.noVolumes }
 
 func (r *Runner) ableToWatch() error { return r.collectorLauncher.why }
-
-func (r *Runner) hasJournal() error {
-	if r.journalDir == "" {
-		return errors.New("the collector has no journal")
-	}
-	return nil
-}
 
 // Close ends all parts, also when ctx is done. The error is that of one that did not end well.
 func (r *Runner) Close(ctx context.Context) error {

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package main
+
+func runFaults(string) int { return 1 }
