@@ -33,7 +33,7 @@ func TestUpPrices(t *testing.T) {
 	})))
 	require.NoError(t, err)
 	require.Equal(t, 200, status, answer)
-	require.Equal(t, "5\town", in.query(t, "SELECT cost, priceVersion FROM agenttrail.AgentExecution WHERE cost IS NOT NULL"))
+	in.answers(t, "5\town", "SELECT cost, priceVersion FROM agenttrail.AgentExecution WHERE cost IS NOT NULL")
 
 	today := time.Now().UTC()
 	out, err = agenttrail(t.Context(), "reprice", "--url", in.ClickHouse, "--from", today.AddDate(0, 0, -2).Format(time.DateOnly),

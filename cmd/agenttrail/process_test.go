@@ -121,6 +121,18 @@ func (in *instance) query(t *testing.T, sql string) string {
 	return strings.TrimSpace(string(body))
 }
 
+// answers waits until a query has the answer: what is acknowledged is stored a moment later.
+func (in *instance) answers(t *testing.T, want, sql string, what ...any) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	got := in.query(t, sql)
+	for got != want && time.Now().Before(deadline) {
+		time.Sleep(20 * time.Millisecond)
+		got = in.query(t, sql)
+	}
+	require.Equal(t, want, got, what...)
+}
+
 // post sends an OTLP request to the instance over HTTP and returns the status of the answer.
 func (in *instance) post(signal, contentType string, body []byte) (int, string, error) {
 	resp, err := http.Post("http://"+in.OTLPHTTP+"/v1/"+signal, contentType, bytes.NewReader(body))
