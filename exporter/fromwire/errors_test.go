@@ -38,11 +38,22 @@ func TestMalformedSpans(t *testing.T) {
 		"a trace id of 8 bytes":          {"\x0a\x0812345678", Error{"Span", 1, 2, 6, reasonTraceID}},
 		"a span id of 16 bytes":          {"\x12\x101234567812345678", Error{"Span", 2, 2, 6, reasonSpanID}},
 		"an attribute that is a number":  {"\x48\x00", Error{"Span", 9, 0, 6, reasonWire}},
+		"an attribute that is a group":   {"\x4b\x09\x0a\x01k\x12\x04\x0a\x02vv", Error{"Span", 9, 3, 6, reasonWire}},
 		"an attribute ends":              {"\x4a\x05\x0a\x01k", Error{"Span", 9, 2, 6, reasonEnds}},
 		"a key ends":                     {"\x4a\x03\x0a\x02k", Error{"KeyValue", 1, 2, 8, reasonEnds}},
 		"a value ends":                   {"\x4a\x05\x0a\x01k\x12\x01", Error{"KeyValue", 2, 2, 11, reasonEnds}},
 		"a string value ends":            {"\x4a\x07\x0a\x01k\x12\x02\x0a\x01", Error{"AnyValue", 1, 2, 13, reasonEnds}},
 		"a truth that is a double":       {"\x4a\x0b\x12\x09\x1112345678", Error{"AnyValue", 2, 1, 10, reasonWire}},
+		"an int value ends":              {"\x4a\x07\x0a\x01k\x12\x02\x18\x80", Error{"AnyValue", 3, 0, 13, reasonEnds}},
+		"a longer int value ends":        {"\x4a\x08\x0a\x01k\x12\x03\x18\x80\x80", Error{"AnyValue", 3, 0, 13, reasonEnds}},
+		"a truth ends":                   {"\x4a\x07\x0a\x01k\x12\x02\x10\x80", Error{"AnyValue", 2, 0, 13, reasonEnds}},
+		"a double ends":                  {"\x4a\x0d\x0a\x01k\x12\x08\x211234567", Error{"AnyValue", 4, 1, 13, reasonEnds}},
+		"after a string value":           {"\x4a\x0a\x0a\x01k\x12\x05\x0a\x02vv\x08", Error{"AnyValue", 1, 0, 17, reasonWire}},
+		"after an int value":             {"\x4a\x08\x0a\x01k\x12\x03\x18\x05\x10", Error{"AnyValue", 2, 0, 15, reasonEnds}},
+		"after a truth":                  {"\x4a\x08\x0a\x01k\x12\x03\x10\x01\x10", Error{"AnyValue", 2, 0, 15, reasonEnds}},
+		"after a double":                 {"\x4a\x0f\x0a\x01k\x12\x0a\x2112345678\x10", Error{"AnyValue", 2, 0, 22, reasonEnds}},
+		"after a value":                  {"\x4a\x08\x0a\x01k\x12\x02\x10\x01\x10", Error{"KeyValue", 2, 0, 15, reasonWire}},
+		"in an empty value":              {"\x4a\x06\x0a\x01k\x12\x01\x10", Error{"AnyValue", 2, 0, 13, reasonEnds}},
 		"a status ends":                  {"\x7a\x02\x12\x01", Error{"Status", 2, 2, 8, reasonEnds}},
 		"in an event":                    {"\x5a\x02\x09\x01", Error{"Span.Event", 1, 1, 8, reasonEnds}},
 		"in a link":                      {"\x6a\x03\x0a\x01x", Error{"Span.Link", 1, 2, 8, reasonTraceID}},
@@ -75,6 +86,19 @@ func TestMalformedSpans(t *testing.T) {
 	}
 }
 
+// TestMessagesEndWhereTheySay has a span that ends within an attribute; the next span's bytes would complete it.
+func TestMessagesEndWhereTheySay(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ first, second string }{
+		"an attribute":        {"\x4a\x0a\x0a\x01k", "\x12\x05\x0a\x03abc"},
+		"a value":             {"\x4a\x05\x0a\x01k\x12\x09", "\x12\x07\x0a\x05abcde"},
+		"a text":              {"\x2a\x04", "\x12\x02\x08\x00"},
+		"an attribute's name": {"\x4a\x08\x0a\x06", "\x12\x04\x12\x02\x10\x01"},
+	} {
+		require.False(t, newComparer().requireTraces(t, msg(1, msg(2, str(2, c.first), []byte(c.second)))), name)
+	}
+}
+
 // TestEveryFieldHasItsWireType breaks each field of OTLP in turn, wherever it is. pdata says whether that matters.
 func TestEveryFieldHasItsWireType(t *testing.T) {
 	t.Parallel()
@@ -102,10 +126,24 @@ func TestEveryFieldHasItsWireType(t *testing.T) {
 			add("metrics", append([]protowire.Number{1, 2, 2, kind, 1}, in...)...)
 		}
 	}
-	add("metrics", 1, 2, 2, 12)
-	contents := map[protowire.Type][]byte{
-		protowire.VarintType: {1}, protowire.Fixed64Type: make([]byte, 8), protowire.BytesType: {0}, protowire.Fixed32Type: make([]byte, 4),
-		protowire.StartGroupType: nil, protowire.EndGroupType: nil, 6: {0}, 7: {0},
+	for _, path := range [][]protowire.Number{{}, {2}, {2, 5}, {2, 6}, {2, 6, 1}} { // Values that are not kept.
+		add("metrics", append([]protowire.Number{1, 2, 2, 12}, path...)...)
+	}
+	contents := []struct {
+		wire    protowire.Type
+		content string
+	}{
+		{protowire.VarintType, "\x01"},
+		{protowire.VarintType, "\x80\x80\x80\x00"},
+		{protowire.Fixed64Type, "\x00\x00\x00\x00\x00\x00\x00\x00"},
+		{protowire.BytesType, "\x00"},
+		{protowire.BytesType, "\x03abc"},
+		{protowire.BytesType, "\x07\x08\x00\x08\x00\x08\x01\x00"},
+		{protowire.Fixed32Type, "\x00\x00\x00\x00"},
+		{protowire.StartGroupType, ""},
+		{protowire.EndGroupType, ""},
+		{6, "\x00"},
+		{7, "\x00"},
 	}
 	for _, s := range signals {
 		t.Run(s.name, func(t *testing.T) {
@@ -114,11 +152,12 @@ func TestEveryFieldHasItsWireType(t *testing.T) {
 			accepted := 0
 			for _, path := range paths[s.name] {
 				for n := protowire.Number(1); n <= 20; n++ {
-					for wire, content := range contents {
-						if s.require(c, t, path(tagged(n, wire, content))) {
+					for _, v := range contents {
+						field := tagged(n, v.wire, []byte(v.content))
+						if s.require(c, t, path(field)) {
 							accepted++
 						}
-						s.require(c, t, path(join(tagged(n, wire, content), value, tagged(n, wire, content))))
+						s.require(c, t, path(join(field, value, field)))
 					}
 				}
 			}

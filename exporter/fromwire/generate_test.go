@@ -90,10 +90,9 @@ func (g *generator) message(m protoreflect.MessageDescriptor) []byte {
 			}
 		}
 	}
-	if m.Fields().ByNumber(2) != nil && m.Fields().ByNumber(2).IsList() && g.odd() { // Field 1000 of OTLP before 0.16.
-		if scope := m.Fields().ByNumber(2).Message(); scope != nil && scope.Fields().ByName("scope") != nil {
-			fields = append(fields, tagged(1000, protowire.BytesType, protowire.AppendBytes(nil, g.message(scope))))
-		}
+	if g.depth == 2 && g.calm < 1<<20 && g.IntN(4) == 0 { // A scope as in OTLP before 0.16.
+		scope := m.Fields().ByNumber(2).Message()
+		fields = append(fields, tagged(1000, protowire.BytesType, g.sized(g.message(scope))))
 	}
 	if g.odd() {
 		fields = append(fields, g.unknown())

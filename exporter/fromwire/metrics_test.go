@@ -2,6 +2,7 @@ package fromwire
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"testing"
 
@@ -64,6 +65,24 @@ func TestPointsTellTheirMetric(t *testing.T) {
 	}
 	require.Equal(t, []string{"a", "a", "b", "c"}, names)
 	require.Equal(t, 1, got.Metrics[2].Scope)
+}
+
+func TestPointsOfOldScopesBesideNewOnes(t *testing.T) {
+	t.Parallel()
+	scope := func(n protowire.Number, name string, points ...[]byte) []byte {
+		return msg(n, msg(2, msg(5, points...), str(1, name)))
+	}
+	old, recent := scope(1000, "old", msg(1, fix(3, 1)), msg(1, fix(3, 2))), scope(2, "new", msg(1, fix(3, 3)))
+	b := join(msg(1, old, recent), msg(1, recent, old), msg(1, old))
+	require.True(t, newComparer().requireMetrics(t, b))
+	var got record.Metrics
+	require.NoError(t, Metrics(b, &got))
+	var points []string
+	for _, p := range got.Points {
+		points = append(points, fmt.Sprint(got.Metrics[p.Metric].Name, p.Time))
+	}
+	require.Equal(t, []string{"new3", "new3", "old1", "old2"}, points)
+	require.Len(t, got.Metrics, 3)
 }
 
 var (

@@ -110,15 +110,19 @@ func TestValues(t *testing.T) {
 		key    string
 		want   record.Value
 	}{
-		"nothing":                          {nil, "", record.Value{}},
-		"no value":                         {str(1, "k"), "k", record.Value{}},
-		"an empty value":                   {join(str(1, "k"), msg(2)), "k", record.Value{}},
-		"a string":                         {join(str(1, "k"), msg(2, str(1, "v"))), "k", record.String("v")},
-		"value before key":                 {join(msg(2, str(1, "v")), str(1, "k")), "k", record.String("v")},
-		"an empty string":                  {msg(2, str(1, "")), "", record.String("")},
-		"a string of 124 bytes":            {join(str(1, ""), msg(2, str(1, strings.Repeat("s", 121)))), "", record.String(strings.Repeat("s", 121))},
-		"a string of 128 bytes":            {join(str(1, "k"), msg(2, str(1, strings.Repeat("s", 128)))), "k", record.String(strings.Repeat("s", 128))},
-		"a string of 20,000 bytes":         {join(str(1, "k"), msg(2, str(1, strings.Repeat("s", 20_000)))), "k", record.String(strings.Repeat("s", 20_000))},
+		"nothing":                              {nil, "", record.Value{}},
+		"no value":                             {str(1, "k"), "k", record.Value{}},
+		"an empty value":                       {join(str(1, "k"), msg(2)), "k", record.Value{}},
+		"a string":                             {join(str(1, "k"), msg(2, str(1, "v"))), "k", record.String("v")},
+		"value before key":                     {join(msg(2, str(1, "v")), str(1, "k")), "k", record.String("v")},
+		"an empty string":                      {msg(2, str(1, "")), "", record.String("")},
+		"a string of 124 bytes":                {join(str(1, ""), msg(2, str(1, strings.Repeat("s", 121)))), "", record.String(strings.Repeat("s", 121))},
+		"a string of 128 bytes":                {join(str(1, "k"), msg(2, str(1, strings.Repeat("s", 128)))), "k", record.String(strings.Repeat("s", 128))},
+		"a string of 20,000 bytes":             {join(str(1, "k"), msg(2, str(1, strings.Repeat("s", 20_000)))), "k", record.String(strings.Repeat("s", 20_000))},
+		"a key that looks like a value, first": {join(str(1, "\x0a\x01x"), msg(2, str(1, "v"))), "\x0a\x01x", record.String("v")},
+		"a key that looks like a value, last":  {join(msg(2, str(1, "v")), str(1, "\x0a\x01x")), "\x0a\x01x", record.String("v")},
+		// The second byte of its length and what follows look like an attribute of 128 bytes.
+		"a key of 1277 bytes":              {str(1, looksPlain), looksPlain, record.Value{}},
 		"true":                             {join(str(1, "k"), msg(2, num(2, 1))), "k", record.Bool(true)},
 		"true, as another number":          {join(str(1, "k"), msg(2, num(2, 64))), "k", record.Bool(true)},
 		"true, as a large number":          {join(str(1, "k"), msg(2, num(2, 1<<63))), "k", record.Bool(true)},
@@ -150,8 +154,16 @@ func TestValues(t *testing.T) {
 			msg(2, msg(6, pair(1, "z", num(3, 1)), msg(1, msg(2, str(1, "value first")), str(1, "a")), msg(1), pair(1, "z", msg(6, pair(1, "in", msg(5, msg(1))))))),
 			"", mapped(`{"z":1,"a":"value first","":null,"z":{"in":[null]}}`),
 		},
-		"a value in pieces, in a map":        {msg(2, msg(6, msg(1, msg(2, msg(5)), str(1, "a"), msg(2, num(3, 1)), str(1, "b"), msg(2), num(3, 9)))), "", mapped(`{"b":1}`)},
-		"unknown fields, wherever":           {join(num(20, 1), msg(2, num(20, 1), msg(6, num(20, 1), msg(1, num(20, 1), msg(2, num(20, 1), msg(5, num(20, 1))), num(20, 1))))), "", mapped(`{"":[]}`)},
+		"a value in pieces, in a map": {msg(2, msg(6, msg(1, msg(2, msg(5)), str(1, "a"), msg(2, num(3, 1)), str(1, "b"), msg(2), num(3, 9)))), "", mapped(`{"b":1}`)},
+		"unknown fields, wherever":    {join(num(20, 1), msg(2, num(20, 1), msg(6, num(20, 1), msg(1, num(20, 1), msg(2, num(20, 1), msg(5, num(20, 1))), num(20, 1))))), "", mapped(`{"":[]}`)},
+		"maps as deep as they may be": {
+			msg(2, nestedMaps(record.MaxDepth)), "",
+			mapped(strings.Repeat(`{"":`, record.MaxDepth-1) + "{}" + strings.Repeat("}", record.MaxDepth-1)),
+		},
+		"maps that are too deep": {
+			msg(2, nestedMaps(record.MaxDepth+1)), "",
+			mapped(strings.Repeat(`{"":`, record.MaxDepth) + record.TooDeep + strings.Repeat("}", record.MaxDepth)),
+		},
 		"arrays as deep as they may be":      {msg(2, nested(record.MaxDepth)), "", array(strings.Repeat("[", record.MaxDepth) + strings.Repeat("]", record.MaxDepth))},
 		"arrays that are too deep":           {msg(2, nested(record.MaxDepth+1)), "", array(strings.Repeat("[", record.MaxDepth) + record.TooDeep + strings.Repeat("]", record.MaxDepth))},
 		"arrays that are very much too deep": {msg(2, nested(1000)), "", array(strings.Repeat("[", record.MaxDepth) + record.TooDeep + strings.Repeat("]", record.MaxDepth))},
@@ -167,11 +179,22 @@ func TestValues(t *testing.T) {
 	}
 }
 
+var looksPlain = "12345678\x12\x72\x0a\x70" + strings.Repeat("k", 1277-12)
+
 // nested is an array in an array and so on, as the field of an AnyValue.
 func nested(depth int) []byte {
 	b := msg(5)
 	for range depth - 1 {
 		b = msg(5, msg(1, b))
+	}
+	return b
+}
+
+// nestedMaps is a map in a map and so on, as the field of an AnyValue.
+func nestedMaps(depth int) []byte {
+	b := msg(6)
+	for range depth - 1 {
+		b = msg(6, msg(1, msg(2, b)))
 	}
 	return b
 }

@@ -51,7 +51,7 @@ func plainAttr(a *record.Arena, r *reader) bool {
 		return false
 	}
 	kv := r.buf[r.pos+1 : r.pos+1+n]
-	if len(kv) < 4 {
+	if len(kv) < 2 {
 		return false
 	}
 	first := 2 + int(kv[1])
