@@ -96,7 +96,7 @@ func TestAllSignalsShareOneWriter(t *testing.T) {
 	points.AppendEmpty().SetDoubleValue(2)
 	require.NoError(t, metrics.ConsumeMetrics(t.Context(), md))
 	require.NoError(t, metrics.ConsumeMetrics(t.Context(), md), "it comes again")
-	require.Eventually(t, func() bool { return inserts.Load() == 3 && value(t, tel, "journal_segments") == 0 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return inserts.Load() == 3 && value(t, tel, "journal_segments") == 0 }, time.Minute, time.Millisecond)
 	options := []metricdatatest.Option{metricdatatest.IgnoreTimestamp(), metricdatatest.IgnoreExemplars()}
 	rows := []metricdata.DataPoint[int64]{
 		{Value: 1, Attributes: attribute.NewSet(attribute.String("table", "Span"))},
@@ -217,11 +217,11 @@ func TestAnExceptionIsNotTheClients(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, traces.Start(t.Context(), componenttest.NewNopHost()))
 			require.NoError(t, traces.ConsumeTraces(t.Context(), oneSpan()))
-			require.Eventually(t, func() bool { return inserts.Load() > 0 }, 10*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return inserts.Load() > 0 }, time.Minute, time.Millisecond)
 			require.Eventually(t, func() bool {
 				_, err := tel.GetMetric("otelcol_agenttrail_exporter_" + metric)
 				return err == nil
-			}, 10*time.Second, time.Millisecond)
+			}, time.Minute, time.Millisecond)
 			require.NoError(t, traces.Shutdown(t.Context()))
 			letters, err := journal.ListDeadLetters(cfg.Journal.Directory)
 			require.NoError(t, err)
@@ -242,10 +242,16 @@ func TestItStartsWithoutClickHouseAndWarnsOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, traces.Start(t.Context(), componenttest.NewNopHost()))
 	require.NoError(t, traces.ConsumeTraces(t.Context(), oneSpan()))
-	require.Eventually(t, func() bool {
+	retries := func() int64 {
 		m, err := tel.GetMetric("otelcol_agenttrail_exporter_retried_inserts")
-		return err == nil && m.Data.(metricdata.Sum[int64]).DataPoints[0].Value > 20
-	}, 10*time.Second, time.Millisecond)
+		if err != nil {
+			return 0
+		}
+		return m.Data.(metricdata.Sum[int64]).DataPoints[0].Value
+	}
+	require.Eventually(t, func() bool { return seen.Len() == 2 }, time.Minute, time.Millisecond)
+	before := retries()
+	require.Eventually(t, func() bool { return retries() > before+20 }, time.Minute, time.Millisecond)
 	require.Positive(t, value(t, tel, "backlog_bytes"))
 	require.Positive(t, value(t, tel, "backlog_age"))
 	require.InDelta(t, 1, value(t, tel, "journal_segments"), 0)
@@ -259,7 +265,7 @@ func TestItStartsWithoutClickHouseAndWarnsOnce(t *testing.T) {
 	again, err := NewFactory().CreateLogs(t.Context(), set, cfg)
 	require.NoError(t, err)
 	require.NoError(t, again.Start(t.Context(), componenttest.NewNopHost()))
-	require.Eventually(t, func() bool { return inserts.Load() == 1 }, 10*time.Second, time.Millisecond, "what was left is stored")
+	require.Eventually(t, func() bool { return inserts.Load() == 1 }, time.Minute, time.Millisecond, "what was left is stored")
 	require.NoError(t, again.Shutdown(t.Context()))
 	require.NoError(t, tel.Shutdown(context.Background()))
 }

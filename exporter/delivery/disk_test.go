@@ -20,8 +20,9 @@ import (
 // testFS is the real file system with faults.
 type testFS struct {
 	journal.OS
-	sync  func() error // Called before every fdatasync of a file.
-	write func() error // Called before every write.
+	open  func(name string) error // Called before every open for reading.
+	sync  func() error            // Called before every fdatasync of a file.
+	write func() error            // Called before every write.
 }
 
 type testFile struct {
@@ -31,6 +32,16 @@ type testFile struct {
 
 func (f *testFS) Create(name string) (journal.File, error) {
 	file, err := f.OS.Create(name)
+	return testFile{file, f}, err
+}
+
+func (f *testFS) Open(name string) (journal.File, error) {
+	if f.open != nil {
+		if err := f.open(name); err != nil {
+			return nil, err
+		}
+	}
+	file, err := f.OS.Open(name)
 	return testFile{file, f}, err
 }
 
@@ -131,11 +142,12 @@ func TestAClientThatLeavesIsADuplicateWhenItComesBack(t *testing.T) {
 // counter counts what a writer tells.
 type counter struct {
 	noObserver
-	acknowledged, duplicates, retries atomic.Int64
+	acknowledged, duplicates, retries, damaged atomic.Int64
 }
 
 func (c *counter) Acknowledged(*[column.TableCount]int, time.Duration) { c.acknowledged.Add(1) }
 func (c *counter) Duplicate()                                          { c.duplicates.Add(1) }
+func (c *counter) Damaged()                                            { c.damaged.Add(1) }
 func (c *counter) Retried(_, _ string)                                 { c.retries.Add(1) }
 
 func TestADuplicateIsKnownAfterARestart(t *testing.T) {

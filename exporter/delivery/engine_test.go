@@ -94,7 +94,7 @@ func TestLostAnswersAndBrokenConnectionsStoreOnce(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	w := newTestWriter(t, server.URL, func(s *Settings) { s.Database, s.Mappers, s.MaxBlockRows = db, 8, 4 })
-	const n = 160
+	const n = 80
 	var wg sync.WaitGroup
 	for worker := range 8 {
 		wg.Go(func() {

@@ -166,7 +166,7 @@ func testSettings(t *testing.T, endpoint string, change func(*Settings)) Setting
 	s := Settings{
 		Endpoint: endpoint, Client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}},
 		Logger: zaptest.NewLogger(t), RetryInitial: time.Millisecond, RetryMax: 2 * time.Millisecond, FlushInterval: time.Millisecond,
-		Journal: journal.Settings{Dir: t.TempDir()}, patience: 10 * time.Millisecond, brokenFlush: time.Millisecond,
+		Journal: journal.Settings{Dir: t.TempDir()}, patience: 10 * time.Millisecond, brokenFlush: time.Millisecond, tellAfter: time.Nanosecond,
 	}
 	if change != nil {
 		change(&s)
@@ -176,7 +176,7 @@ func testSettings(t *testing.T, endpoint string, change func(*Settings)) Setting
 
 func shutdown(t *testing.T, w *Writer) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	require.NoError(t, w.Shutdown(ctx))
 }
@@ -184,7 +184,7 @@ func shutdown(t *testing.T, w *Writer) {
 // eventually waits for what happens in the background.
 func eventually(t *testing.T, condition func() bool, what ...any) {
 	t.Helper()
-	require.Eventually(t, condition, 20*time.Second, time.Millisecond, what...)
+	require.Eventually(t, condition, 2*time.Minute, time.Millisecond, what...)
 }
 
 // drained waits until nothing is left to be stored.

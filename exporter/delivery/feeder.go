@@ -19,9 +19,6 @@ type feeder struct {
 	queue []*segment
 }
 
-// feedPause is the pause before a segment that cannot be read is tried again.
-const feedPause = 30 * time.Second
-
 // feed queues a segment.
 func (w *Writer) feed(s *segment) {
 	w.feeder.mu.Lock()
@@ -56,7 +53,7 @@ func (f *feeder) waiting() int {
 // run works until the writer is stopped.
 func (f *feeder) run() {
 	var later []*segment
-	ticker := time.NewTicker(feedPause)
+	ticker := time.NewTicker(f.w.set.feedPause)
 	defer ticker.Stop()
 	for {
 		for s := f.next(); s != nil && f.w.life.Err() == nil; s = f.next() {
@@ -94,20 +91,33 @@ func (s *segment) look() error {
 	if err := s.each(func(_ int, table string, rows, bytes int) { s.count(table, rows, bytes) }); err != nil {
 		return fmt.Errorf("look into segment: %w", err)
 	}
-	return nil
+	if len(s.toStore()) > 0 {
+		return nil
+	}
+	// It was kept although all is stored, perhaps because of a record that cannot be read. That shows only now.
+	rows, err := s.read(s.all())
+	if err == nil {
+		s.w.loader.giveBack(rows)
+	}
+	return err
 }
 
-// queue queues the rows of the segment for every table that they are not stored in.
-func (s *segment) queue() {
+// toStore returns the tables in which the rows of the segment are not stored.
+func (s *segment) toStore() (tables []string) {
 	stored := s.j.Progress().Done
-	var tables []string
 	for _, t := range s.tables {
 		if !slices.Contains(stored, t) {
 			tables = append(tables, t)
 		}
 	}
+	return tables
+}
+
+// queue queues the rows of the segment for every table that they are not stored in.
+func (s *segment) queue() {
+	tables := s.toStore()
 	s.mu.Lock()
-	s.done, s.left = slices.Clone(stored), len(tables)
+	s.done, s.left = s.j.Progress().Done, len(tables)
 	s.mu.Unlock()
 	if len(tables) == 0 {
 		s.w.keeper.done(s, true)

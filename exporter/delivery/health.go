@@ -9,8 +9,9 @@ import (
 
 // health knows which tables take rows. It tells when that changes, and only then.
 type health struct {
-	logger  *zap.Logger
-	backlog func() (bytes int64, oldest time.Time, segments int)
+	logger    *zap.Logger
+	tellAfter time.Duration // A connection that breaks now and then is no news.
+	backlog   func() (bytes int64, oldest time.Time, segments int)
 
 	mu     sync.Mutex
 	server trouble
@@ -21,13 +22,12 @@ type health struct {
 // trouble is why no rows are taken. A zero one is none.
 type trouble struct {
 	since    time.Time
-	reason   string
-	attempts int // That failed.
-	told     string
+	attempts int    // That failed.
+	told     string // The reason that was told; empty if none was.
 }
 
-func newHealth(logger *zap.Logger, backlog func() (int64, time.Time, int)) *health {
-	return &health{logger: logger, backlog: backlog, tables: map[string]*trouble{}, wake: make(chan struct{})}
+func newHealth(s *Settings, backlog func() (int64, time.Time, int)) *health {
+	return &health{logger: s.Logger, tellAfter: s.tellAfter, backlog: backlog, tables: map[string]*trouble{}, wake: make(chan struct{})}
 }
 
 // ofServer reports whether a failure is that of the server or of the way to it, and so the same for all tables.
@@ -35,14 +35,11 @@ func ofServer(f *Failure, reason string) bool {
 	return f.Code == 0 || reason == "auth"
 }
 
-// failed notes that a block was not stored. It is told if sure is set: once per reason until rows are taken again. It
-// returns what is closed when it is worth to try again early.
-func (h *health) failed(table string, sure bool, reason string, f *Failure) <-chan struct{} {
+// failed notes that a block was not stored. It is told once per reason until rows are taken again. It returns what is
+// closed when it is worth to try again early.
+func (h *health) failed(table, reason string, f *Failure) <-chan struct{} {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !sure {
-		return h.wake
-	}
 	fields := []zap.Field{zap.String("reason", reason), zap.Error(f)}
 	of := &h.server
 	if !ofServer(f, reason) {
@@ -53,8 +50,7 @@ func (h *health) failed(table string, sure bool, reason string, f *Failure) <-ch
 		of.since = time.Now()
 	}
 	of.attempts++
-	of.reason = reason
-	if of.told != reason {
+	if of.told != reason && time.Since(of.since) >= h.tellAfter {
 		of.told = reason
 		h.logger.Warn("ClickHouse does not take rows; they are kept in the journal and sent later", fields...)
 	}
@@ -80,10 +76,10 @@ func (h *health) succeeded(table string) {
 	}
 	bytes, oldest, segments := h.backlog()
 	fields := []zap.Field{zap.Int64("backlog_bytes", bytes), zap.Int("backlog_segments", segments), zap.Time("backlog_since", oldest)}
-	if !server.since.IsZero() {
+	if server.told != "" {
 		h.logger.Info("ClickHouse takes rows again", append(fields, zap.Duration("after", time.Since(server.since)), zap.Int("failed_attempts", server.attempts))...)
 	}
-	if !of.since.IsZero() {
+	if of.told != "" {
 		h.logger.Info("ClickHouse takes rows again", append(fields, zap.String("table", table), zap.Duration("after", time.Since(of.since)), zap.Int("failed_attempts", of.attempts))...)
 	}
 	h.server, *of = trouble{}, trouble{}

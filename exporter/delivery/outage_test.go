@@ -273,7 +273,7 @@ func TestAnOutageIsToldOnce(t *testing.T) {
 	for i := range 10 {
 		putAll(t, w, i, 10)
 	}
-	eventually(t, func() bool { return len(fake.seen()) > 100 })
+	eventually(t, func() bool { return len(fake.seen()) > 100 && seen.Len() > 0 })
 	require.Equal(t, []string{"ClickHouse does not take rows; they are kept in the journal and sent later"}, told(seen))
 	up()
 	drained(t, w)

@@ -58,11 +58,13 @@ type Settings struct {
 	Logger   *zap.Logger  // (none)
 	Observer Observer     // (none)
 
+	tellAfter  time.Duration // After which trouble with ClickHouse is told (1 s).
 	openAtMost time.Duration // After which a segment is closed even if many wait (5 s).
 	// FlushInterval at least while some table takes no rows (1 s): every segment is kept for that table, so there
 	// should be few of them.
 	brokenFlush   time.Duration
 	progressAfter time.Duration // After which it is kept on disk that a table is stored while others are not (5 s).
+	feedPause     time.Duration // After which a segment that cannot be read is tried again (30 s).
 	patience      time.Duration // How long Shutdown waits for a ClickHouse that does not take rows (2 s).
 }
 
@@ -81,9 +83,11 @@ func (s Settings) withDefaults() Settings {
 	wait(&s.RequestTimeout, 30*time.Second)
 	wait(&s.RetryInitial, 100*time.Millisecond)
 	wait(&s.RetryMax, 5*time.Second)
+	wait(&s.tellAfter, time.Second)
 	wait(&s.openAtMost, 5*time.Second)
 	wait(&s.brokenFlush, time.Second)
 	wait(&s.progressAfter, 5*time.Second)
+	wait(&s.feedPause, 30*time.Second)
 	wait(&s.patience, 2*time.Second)
 	set(&s.Senders, 2)
 	set(&s.Mappers, 4)

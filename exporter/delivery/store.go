@@ -60,7 +60,7 @@ func (s *segment) storeBlock(ctx context.Context, table string, r journal.Range)
 	defer w.enc.release(body)
 	token := s.token(table, r)
 	pause := w.set.RetryInitial
-	for attempt := 1; ; attempt++ {
+	for {
 		began := time.Now()
 		err := w.in.insert(ctx, statement, token, *body)
 		if err == nil {
@@ -79,8 +79,7 @@ func (s *segment) storeBlock(ctx context.Context, table string, r journal.Range)
 		if class == ClassContent {
 			return f, nil
 		}
-		// The first failure is often that of a connection that was closed in the meantime.
-		wake := w.health.failed(table, attempt > 1, reason, f)
+		wake := w.health.failed(table, reason, f)
 		w.set.Observer.Retried(table, reason)
 		if !sleep(ctx, pause/2+rand.N(pause/2+1), wake) { //nolint:gosec // Not a secret.
 			return nil, errStopping

@@ -77,7 +77,7 @@ func NewWriter(ctx context.Context, settings Settings) (*Writer, error) {
 		set: settings, enc: enc, in: in, journal: j,
 		gate:      newGate(settings.Mappers, settings.MaxQueueBytes),
 		open:      newOpen(&settings),
-		health:    newHealth(settings.Logger, j.Backlog),
+		health:    newHealth(&settings, j.Backlog),
 		disk:      newDisk(settings.Logger),
 		pressure:  &pressure{logger: settings.Logger, backlog: j.Backlog, max: settings.Journal.MaxBytes},
 		letters:   newLetters(settings.Logger),
