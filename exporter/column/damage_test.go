@@ -160,6 +160,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"flags of words":            {word(u64(1, 0x200, 1), []byte{1, 'a'}, u64(2), []byte{0, 0}), "its dictionary has flags 0x200"},
 		"width of words":            {word(u64(1, 0x603, 1), []byte{1, 'a'}, u64(2, 0, 0)), "its dictionary has flags 0x603"},
 		"many words":                {word(u64(1, 0x600, 1<<60), []byte{1, 'a'}, u64(2), []byte{0, 0}), "strings for 2 values"},
+		"a word too many":           {word(u64(1, 0x600, 3), []byte{1, 'a', 1, 'b', 1, 'c'}, u64(2), []byte{0, 1}), "its dictionary has 3 strings for 2 values"},
 		"number of keys":            {word(u64(1, 0x600, 1), []byte{1, 'a'}, u64(1), []byte{0, 0}), "it has 1 keys for 2 values"},
 		"key":                       {word(u64(1, 0x600, 1), []byte{1, 'a'}, u64(2), []byte{0, 1}), "key 1 is not among the 1"},
 		"huge key":                  {word(u64(1, 0x602, 1), []byte{1, 'a'}, u64(2), []byte{0, 0, 0, 0, 255, 255, 255, 255}), "key 4294967295 is not among the 1"},
