@@ -64,8 +64,14 @@ func acknowledgement(b *testing.B) {
 		len(sent), loadSpans, len(sender.request.body), lasted.Round(time.Millisecond), float64(len(sent))/lasted.Seconds(), tries-len(sent))
 	fmt.Printf("  latency from when a request was due, after %s: median %s, p90 %s, p99 %s, p99.9 %s, most %s\n",
 		*warmUp, round(at(0.5)), round(at(0.9)), round(at(0.99)), round(at(0.999)), round(at(1)))
+	const prefix = "otelcol_agenttrail_exporter_"
+	groups, requests := l.metric(b, prefix+"fsync_duration_count"), l.metric(b, prefix+"append_duration_count")
+	fmt.Printf("  of it in the journal: %s on average, with %.1f requests per fdatasync, which took %s on average; the rest is receiving and mapping\n",
+		round(seconds(l.metric(b, prefix+"append_duration_sum")/requests)), requests/groups, round(seconds(l.metric(b, prefix+"fsync_duration_sum")/groups)))
 	fmt.Printf("  cores used: collector %.2f, engine %.2f; collector's memory at most %d MiB\n",
 		(collectorEnd.cpu-collector.cpu).Seconds()/lasted.Seconds(), (engineEnd.cpu-engine.cpu).Seconds()/lasted.Seconds(), collectorEnd.peak>>20)
 }
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 func round(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }

@@ -120,6 +120,26 @@ func (l *loadBench) count(ctx context.Context, sql string) int {
 	return n
 }
 
+// metric sums the values of a metric of the collector over its labels.
+func (l *loadBench) metric(b *testing.B, name string) float64 {
+	b.Helper()
+	resp, err := http.Get(l.metrics)
+	require.NoError(b, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(b, err)
+	sum, found := 0.0, false
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) == 2 && (f[0] == name || strings.HasPrefix(f[0], name+"{")) {
+			v, err := strconv.ParseFloat(f[1], 64)
+			require.NoError(b, err)
+			sum, found = sum+v, true
+		}
+	}
+	require.True(b, found, "no metric %s in:\n%s", name, text)
+	return sum
+}
+
 // processUse is what a process has used so far.
 type processUse struct {
 	cpu      time.Duration
