@@ -12,7 +12,7 @@ import (
 )
 
 // drainTimeout is how long the journal may take to become empty. It is generous: the machine may be busy.
-const drainTimeout = 45 * time.Second
+const drainTimeout = 2 * time.Minute
 
 // drain waits until the journal is empty.
 func (r *Runner) drain(ctx context.Context) error {

@@ -19,6 +19,8 @@ import (
 type kind struct {
 	name  string
 	begin func(r *Runner, rng *rand.Rand) (end func() error, err error)
+	// lingers makes the fault last past the end of the traffic, so long that INSERTs time out and programs start.
+	lingers bool
 	// able says why the kind cannot be made here; nil means that it always can.
 	able func(r *Runner) error
 }
@@ -44,7 +46,7 @@ var kinds = []kind{
 	{name: "read-only", begin: readOnly},
 	{name: "insert-timeout", begin: toxic(clickhouseProxy, "timeout", fromServer, func(*rand.Rand) map[string]any {
 		return map[string]any{"timeout": 0}
-	})},
+	}), lingers: true},
 	{name: "insert-latency", begin: toxic(clickhouseProxy, "latency", fromServer, func(rng *rand.Rand) map[string]any {
 		return map[string]any{"latency": 50 + rng.IntN(400), "jitter": rng.IntN(50)}
 	})},
@@ -58,7 +60,7 @@ var kinds = []kind{
 	{name: "engine-disk-full", begin: filling((*Runner).engineVolume, (*Runner).theEngine), able: (*Runner).ableToMount},
 	{name: "collector-stop", begin: ending((*Runner).theCollector, syscall.SIGTERM)},
 	{name: "engine-stop", begin: ending((*Runner).theEngine, syscall.SIGTERM)},
-	{name: "engine-freeze", begin: freezing((*Runner).theEngine)},
+	{name: "engine-freeze", begin: freezing((*Runner).theEngine), lingers: true},
 	{name: "collector-freeze", begin: freezing((*Runner).theCollector)},
 	{name: "request-cut", begin: toxic(httpProxy, "limit_data", toServer, func(rng *rand.Rand) map[string]any {
 		return map[string]any{"bytes": rng.IntN(6000)}
@@ -69,6 +71,8 @@ var kinds = []kind{
 	{name: "ack-reset", begin: toxic(httpProxy, "reset_peer", fromServer, func(rng *rand.Rand) map[string]any {
 		return map[string]any{"timeout": rng.IntN(30)}
 	})},
+	{name: "engine-kill-at-commit", begin: killAtCommit, able: (*Runner).ableToWatch},
+	{name: "clock-jump", begin: jumpingClock, able: (*Runner).ableToWatch, lingers: true},
 }
 
 // placesOf returns where the kinds are whose names begin with one of the prefixes; all without prefixes.
@@ -127,18 +131,18 @@ func filling(which func(*Runner) *volume, whose func(*Runner) *process) func(*Ru
 }
 
 func slowFlush(r *Runner, rng *rand.Rand) (func() error, error) {
-	r.collectorLauncher.watch.set(time.Duration(20+rng.IntN(400))*time.Millisecond, 0)
+	r.launchers.flushes.set(time.Duration(20+rng.IntN(400))*time.Millisecond, 0)
 	return r.healthyFlush, nil
 }
 
 func failingFlush(r *Runner, rng *rand.Rand) (func() error, error) {
 	excused := r.theCollector().excuse() // It may not be able to start.
-	r.collectorLauncher.watch.set(0, []unix.Errno{unix.EIO, unix.ENOSPC}[rng.IntN(2)])
+	r.launchers.flushes.set(0, []unix.Errno{unix.EIO, unix.ENOSPC}[rng.IntN(2)])
 	return func() error { defer excused(); return r.healthyFlush() }, nil
 }
 
 func (r *Runner) healthyFlush() error {
-	r.collectorLauncher.watch.set(0, 0)
+	r.launchers.flushes.set(0, 0)
 	return nil
 }
 
@@ -165,4 +169,38 @@ func readOnly(r *Runner, _ *rand.Rand) (func() error, error) {
 		return nil, err
 	}
 	return func() error { defer excused(); return all(0o700) }, nil
+}
+
+// killAtCommit kills the engine when it is about to make a part count.
+func killAtCommit(r *Runner, rng *rand.Rand) (func() error, error) {
+	down := time.Duration(rng.IntN(600)) * time.Millisecond
+	r.launchers.renames.arm(1+rng.IntN(8), func() { r.engine.end(syscall.SIGKILL, down) })
+	return func() error { r.launchers.renames.arm(0, nil); return nil }, nil
+}
+
+// jumpingClock starts the collector with a wall clock of its own, which jumps back and forth by seconds and hours, and
+// in the end without it.
+func jumpingClock(r *Runner, rng *rand.Rand) (func() error, error) {
+	r.launchers.useClock(true)
+	r.collector.end(syscall.SIGKILL, 0)
+	jumps := []time.Duration{-11 * time.Hour, -time.Hour, -3 * time.Second, 0, 2 * time.Second, time.Hour, 11 * time.Hour}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			r.launchers.clock.jump(jumps[rng.IntN(len(jumps))])
+			select {
+			case <-stop:
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	}()
+	return func() error {
+		close(stop)
+		<-stopped
+		r.launchers.useClock(false)
+		r.collector.end(syscall.SIGKILL, 0)
+		return nil
+	}, nil
 }

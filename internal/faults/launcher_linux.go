@@ -14,18 +14,19 @@ import (
 // launcher starts processes from a thread of its own, whose restrictions they inherit: they end with the runner, they
 // cannot overrule the modes of files even as root, and some of their system calls are watched.
 type launcher struct {
-	calls chan func()
-	watch *watch // nil when the kernel refuses to watch; why says the reason
-	why   error
+	calls   chan func()
+	ownTime bool  // Whether processes ask the kernel for the time, so that the question can be watched.
+	why     error // Why the kernel refuses to watch, nil when it does not.
 }
 
-func newLauncher() (*launcher, error) {
+// newLauncher makes a launcher whose processes ask decide about some system calls.
+func newLauncher(calls []watched, decide func(*question) reply) (*launcher, error) {
 	l := &launcher{calls: make(chan func())}
 	ready := make(chan error)
 	go func() {
 		// Never unlocked: the thread ends with the goroutine, and no other goroutine gets to run on it.
 		runtime.LockOSThread()
-		ready <- l.restrict()
+		ready <- l.restrict(calls, decide)
 		for call := range l.calls {
 			call()
 		}
@@ -37,13 +38,17 @@ func newLauncher() (*launcher, error) {
 func (l *launcher) start(cmd *exec.Cmd) error {
 	started := make(chan error)
 	l.calls <- func() {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		started <- cmd.Start()
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Ptrace: l.ownTime}
+		err := cmd.Start()
+		if err == nil && l.ownTime {
+			err = hideVDSO(cmd.Process.Pid)
+		}
+		started <- err
 	}
 	return <-started
 }
 
-func (l *launcher) restrict() error {
+func (l *launcher) restrict(calls []watched, decide func(*question) reply) error {
 	for _, capability := range []uintptr{unix.CAP_DAC_OVERRIDE, unix.CAP_DAC_READ_SEARCH} {
 		// Who has none of it, and no right to give it up, is an ordinary user.
 		if err := unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0); err != nil && !errors.Is(err, unix.EPERM) {
@@ -53,7 +58,7 @@ func (l *launcher) restrict() error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("give up new privileges: %w", err)
 	}
-	l.watch, l.why = newWatch()
+	l.why = watch(calls, decide)
 	return nil
 }
 

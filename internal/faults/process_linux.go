@@ -15,7 +15,7 @@ import (
 type process struct {
 	name     string
 	command  func() *exec.Cmd
-	launcher *launcher
+	launcher func() *launcher
 	output   *os.File
 
 	mu      sync.Mutex
@@ -38,7 +38,7 @@ const restartPause = 200 * time.Millisecond
 // excuseLasts is how long after a fault an end may still be its doing: on a busy machine it takes time.
 const excuseLasts = 3 * time.Second
 
-func startProcess(name string, l *launcher, output *os.File, command func() *exec.Cmd) (*process, error) {
+func startProcess(name string, l func() *launcher, output *os.File, command func() *exec.Cmd) (*process, error) {
 	p := &process{name: name, command: command, launcher: l, output: output, done: make(chan struct{})}
 	if err := p.start(); err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func (p *process) start() error {
 	defer p.mu.Unlock()
 	cmd := p.command()
 	cmd.Stdout, cmd.Stderr = p.output, p.output
-	if err := p.launcher.start(cmd); err != nil {
+	if err := p.launcher().start(cmd); err != nil {
 		return fmt.Errorf("start %s: %w", p.name, err)
 	}
 	p.starts++

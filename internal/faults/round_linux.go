@@ -11,6 +11,7 @@ import (
 // Limits of a round. They are generous: the machine may be busy with other tests.
 const (
 	senders       = 8
+	lingering     = 2500 * time.Millisecond
 	settleTimeout = 90 * time.Second // For senders to get their acknowledgements when all is well again.
 )
 
@@ -95,8 +96,8 @@ func (r *Runner) newSenders(seed uint64) ([]*sender, error) {
 	return list, nil
 }
 
-// breakThings begins and ends the faults of a plan, at the latest when the traffic is over, and returns the kinds that
-// it began.
+// breakThings begins and ends the faults of a plan, at the latest when the traffic is over or a little later, and returns
+// the kinds that it began.
 func (r *Runner) breakThings(ctx context.Context, p plan, traffic <-chan struct{}) ([]string, error) {
 	began := time.Now()
 	var (
@@ -127,10 +128,14 @@ func (r *Runner) breakThings(ctx context.Context, p plan, traffic <-chan struct{
 			if end == nil {
 				return
 			}
+			until, lasts := traffic, f.lasts
+			if k.lingers {
+				until, lasts = nil, lasts+lingering
+			}
 			select {
-			case <-traffic:
+			case <-until:
 			case <-ctx.Done():
-			case <-time.After(f.lasts):
+			case <-time.After(lasts):
 			}
 			note(end())
 		})

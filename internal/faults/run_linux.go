@@ -146,9 +146,8 @@ func summary(r *Runner, results []*result, took time.Duration) string {
 		}
 	}
 	fmt.Fprintf(&b, "%d rounds in %.0f s, %d requests, %d repeats, %d faults\n", len(results), took.Seconds(), requests, repeats, total)
-	if w := r.collectorLauncher.watch; w != nil {
-		fmt.Fprintf(&b, "  %d flushes to disk, %d starts of the collector, %d of the engine\n", w.flushes(), r.collector.starts, r.engine.starts)
-	}
+	fmt.Fprintf(&b, "  %d starts of the collector, %d of the engine; %d flushes to disk and %d looks at the clock were interfered with\n",
+		r.collector.starts, r.engine.starts, r.launchers.flushes.count(), r.launchers.clock.count())
 	for _, name := range slices.Sorted(maps.Keys(faults)) {
 		fmt.Fprintf(&b, "  %-20s %d\n", name, faults[name])
 	}

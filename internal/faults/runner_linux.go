@@ -38,7 +38,7 @@ type Runner struct {
 	net               network
 	ch                clickhouse
 	proxies           *proxies
-	collectorLauncher *launcher
+	launchers         launchers
 	collector, engine *process
 	collectorDir      string // What a collector has on its disk.
 	journalDir        string
@@ -87,14 +87,10 @@ func (r *Runner) start(ctx context.Context) error {
 	if r.proxies, err = startProxies(&r.net); err != nil {
 		return err
 	}
-	engineLauncher, err := newLauncher()
-	if err != nil {
+	if err := r.launchers.start(); err != nil {
 		return err
 	}
-	if r.collectorLauncher, err = newLauncher(); err != nil {
-		return err
-	}
-	r.engine, err = r.run("engine", engineLauncher, func() *exec.Cmd {
+	r.engine, err = r.run("engine", r.launchers.forEngine, func() *exec.Cmd {
 		return r.set.Program("clickhouse", "--data", engineDir, "--addr", r.net.clickhouse)
 	})
 	if err != nil {
@@ -106,14 +102,14 @@ func (r *Runner) start(ctx context.Context) error {
 	if _, err := schema.MigrateClickHouse(ctx, r.ch.url, schema.ClickHouseConfig{Database: database}); err != nil {
 		return fmt.Errorf("make tables: %w", err)
 	}
-	if r.collector, err = r.run("collector", r.collectorLauncher, r.collectorCommand); err != nil {
+	if r.collector, err = r.run("collector", r.launchers.forCollector, r.collectorCommand); err != nil {
 		return err
 	}
 	r.emptySegment, err = segmentSize(ctx, r.journalDir)
 	return err
 }
 
-func (r *Runner) run(name string, l *launcher, command func() *exec.Cmd) (*process, error) {
+func (r *Runner) run(name string, l func() *launcher, command func() *exec.Cmd) (*process, error) {
 	output, err := os.OpenFile(filepath.Join(r.set.Dir, name+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
@@ -131,7 +127,7 @@ func (r *Runner) collectorCommand() *exec.Cmd {
 		"service::telemetry::metrics::readers=[{pull: {exporter: {prometheus: {host: " + host + ", port: 8888}}}}]",
 		"exporters::agenttrail::endpoint=http://" + r.net.clickhouseProxy,
 		"exporters::agenttrail::journal::directory=" + r.journalDir,
-		"exporters::agenttrail::timeout=1s",
+		"exporters::agenttrail::timeout=3s",
 		"exporters::agenttrail::retry::max_interval=1s",
 	}
 	args := []string{"collector"}
@@ -151,7 +147,7 @@ func (r *Runner) engineVolume() *volume    { return r.volumes[1] }
 
 func (r *Runner) ableToMount() error { return r.noVolumes }
 
-func (r *Runner) ableToWatch() error { return r.collectorLauncher.why }
+func (r *Runner) ableToWatch() error { return r.launchers.engine.why }
 
 // Close ends all parts, also when ctx is done. The error is that of one that did not end well.
 func (r *Runner) Close(ctx context.Context) error {

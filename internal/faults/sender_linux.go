@@ -12,7 +12,7 @@ const (
 	attemptTimeout = 1500 * time.Millisecond
 	retryInitial   = 100 * time.Millisecond
 	retryMax       = time.Second
-	thinkTime      = 15 * time.Millisecond // At most, between two requests.
+	thinkTime      = 40 * time.Millisecond // At most, between two requests.
 )
 
 // sender sends one request after the other and again until it is acknowledged.

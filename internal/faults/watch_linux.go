@@ -3,8 +3,6 @@ package faults
 import (
 	"errors"
 	"os"
-	"sync"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -13,7 +11,7 @@ import (
 // question is what the kernel asks about a system call: struct seccomp_notif of linux/seccomp.h.
 type question struct {
 	id    uint64
-	pid   uint32
+	pid   uint32 // Of the thread.
 	flags uint32
 	nr    int32
 	arch  uint32
@@ -25,7 +23,7 @@ type question struct {
 type reply struct {
 	id    uint64
 	val   int64
-	errno int32
+	errno int32 // Negative.
 	flags uint32
 }
 
@@ -35,77 +33,69 @@ const (
 	seccompContinue = 1          // SECCOMP_USER_NOTIF_FLAG_CONTINUE
 )
 
-// watch decides about every flush to disk that the launcher's processes ask for.
-type watch struct {
-	fd int
+// proceed lets the call happen as if nobody had asked.
+var proceed = reply{flags: seccompContinue}
 
-	mu    sync.Mutex
-	delay time.Duration // Before each flush.
-	errno unix.Errno    // With which flushes fail; 0 lets them through.
-	asked int
+// watched is a system call to ask about, if its first argument is below a limit.
+type watched struct {
+	number uint32
+	below  uint32 // 0 asks whatever the argument.
 }
 
-func newWatch() (*watch, error) {
-	const offsetOfNumber = 0
-	program := []unix.SockFilter{
-		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offsetOfNumber},
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_FSYNC, Jt: 2},
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_FDATASYNC, Jt: 1},
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_USER_NOTIF},
+// filter is the program that asks about the calls and lets all others pass.
+func filter(calls []watched) []unix.SockFilter {
+	const offsetOfNumber, offsetOfFirstArgument = 0, 16 // In struct seccomp_data; the lower half on a little-endian machine.
+	load := func(offset uint32) unix.SockFilter {
+		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset}
 	}
-	fd, err := install(program)
-	if err != nil {
-		return nil, err
+	answer := func(action uint32) unix.SockFilter {
+		return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: action}
 	}
-	w := &watch{fd: fd}
-	go w.serve()
-	return w, nil
-}
-
-// set changes what happens to flushes from now on.
-func (w *watch) set(delay time.Duration, errno unix.Errno) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.delay, w.errno = delay, errno
-}
-
-// flushes is how many flushes there were so far.
-func (w *watch) flushes() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.asked
-}
-
-func (w *watch) serve() {
-	for {
-		var q question
-		err := w.ioctl(seccompRecv, unsafe.Pointer(&q))
-		switch {
-		case err == nil:
-			go w.answer(q)
-		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ENOENT): // The latter: the caller was killed meanwhile.
-		default:
-			return
+	program := []unix.SockFilter{load(offsetOfNumber)}
+	for _, c := range calls {
+		body := []unix.SockFilter{answer(unix.SECCOMP_RET_USER_NOTIF)}
+		if c.below > 0 {
+			body = []unix.SockFilter{
+				load(offsetOfFirstArgument),
+				{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, K: c.below, Jt: 1},
+				answer(unix.SECCOMP_RET_USER_NOTIF),
+				answer(unix.SECCOMP_RET_ALLOW),
+			}
 		}
+		program = append(program, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: c.number, Jf: uint8(len(body))}) //nolint:gosec // Four at most.
+		program = append(program, body...)
 	}
+	return append(program, answer(unix.SECCOMP_RET_ALLOW))
 }
 
-func (w *watch) answer(q question) {
-	w.mu.Lock()
-	w.asked++
-	delay, errno := w.delay, w.errno
-	w.mu.Unlock()
-	time.Sleep(delay)
-	r := reply{id: q.id, flags: seccompContinue}
-	if errno != 0 {
-		r = reply{id: q.id, errno: -int32(errno)} //nolint:gosec // Small.
+// watch asks decide about the calls of all processes that the calling thread will start.
+func watch(calls []watched, decide func(*question) reply) error {
+	fd, err := install(filter(calls))
+	if err != nil {
+		return err
 	}
-	_ = w.ioctl(seccompSend, unsafe.Pointer(&r)) // Fails when the caller was killed meanwhile.
+	go func() {
+		for {
+			var q question
+			err := ioctl(fd, seccompRecv, unsafe.Pointer(&q))
+			switch {
+			case err == nil:
+				go func() {
+					r := decide(&q)
+					r.id = q.id
+					_ = ioctl(fd, seccompSend, unsafe.Pointer(&r)) // Fails when the caller was killed meanwhile.
+				}()
+			case errors.Is(err, unix.EINTR), errors.Is(err, unix.ENOENT): // The latter: as above.
+			default:
+				return
+			}
+		}
+	}()
+	return nil
 }
 
-func (w *watch) ioctl(request uintptr, arg unsafe.Pointer) error {
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(w.fd), request, uintptr(arg))
+func ioctl(fd int, request uintptr, arg unsafe.Pointer) error {
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(arg))
 	if errno != 0 {
 		return os.NewSyscallError("ioctl", errno)
 	}
