@@ -34,9 +34,11 @@ func TestFaults(t *testing.T) {
 		Dir: dir, FirstSeed: *faultSeed, Rounds: *faultRounds, Kinds: strings.FieldsFunc(*faultKinds, func(r rune) bool { return r == ',' }), Failures: *faultStop,
 	})
 	require.NoError(t, err)
+	exe, err := os.Executable()
+	require.NoError(t, err)
 	output := &lockedBuffer{}
 	cmd, err := faults.Isolate(func() *exec.Cmd {
-		cmd := exec.Command(os.Args[0])
+		cmd := exec.Command(exe)
 		cmd.Env = append(os.Environ(), envRunFaults+"="+string(settings))
 		cmd.Stdout, cmd.Stderr = output, output
 		if testing.Verbose() {
@@ -57,10 +59,13 @@ func runFaults(settings string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	set := faults.Settings{Out: os.Stdout}
-	err := json.Unmarshal([]byte(settings), &set)
+	exe, err := os.Executable()
+	if err == nil {
+		err = json.Unmarshal([]byte(settings), &set)
+	}
 	if err == nil {
 		set.Program = func(args ...string) *exec.Cmd {
-			cmd := exec.Command(os.Args[0], args...)
+			cmd := exec.Command(exe, args...)
 			cmd.Env = append(os.Environ(), envRunMain+"=1")
 			return cmd
 		}

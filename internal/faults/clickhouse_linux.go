@@ -38,9 +38,12 @@ func (c clickhouse) query(ctx context.Context, sql string) ([][]string, error) {
 	return rows, nil
 }
 
-// wait returns when the engine answers.
-func (c clickhouse) wait(ctx context.Context) error {
+// wait returns when the engine answers, or with the error of giveUp.
+func (c clickhouse) wait(ctx context.Context, giveUp func() error) error {
 	for {
+		if err := giveUp(); err != nil {
+			return fmt.Errorf("wait for clickhouse: %w", err)
+		}
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url+"/ping", nil)
 		if err != nil {
 			return fmt.Errorf("wait for clickhouse: %w", err)

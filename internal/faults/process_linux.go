@@ -129,6 +129,17 @@ func (p *process) excuse() func() {
 	})
 }
 
+// complaint returns an end that nobody asked for, with the last lines that the program wrote.
+func (p *process) complaint() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.deaths) == 0 {
+		return nil
+	}
+	text, err := os.ReadFile(p.output.Name())
+	return errors.Join(err, fmt.Errorf("%s: %s", p.deaths[0], text[max(0, len(text)-1000):]))
+}
+
 // complaints returns the ends that nobody asked for since the last call.
 func (p *process) complaints() []string {
 	p.mu.Lock()

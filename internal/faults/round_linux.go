@@ -146,7 +146,7 @@ func (r *Runner) breakThings(ctx context.Context, p plan, traffic <-chan struct{
 
 // check counts the rows of a round.
 func (r *Runner) check(ctx context.Context, res *result, sent []*request) error {
-	if err := r.ch.wait(ctx); err != nil {
+	if err := r.ch.wait(ctx, func() error { return nil }); err != nil {
 		return err
 	}
 	var err error

@@ -96,7 +96,7 @@ func (r *Runner) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.ch.wait(ctx); err != nil {
+	if err := r.ch.wait(ctx, r.engine.complaint); err != nil {
 		return err
 	}
 	if _, err := schema.MigrateClickHouse(ctx, r.ch.url, schema.ClickHouseConfig{Database: database}); err != nil {
