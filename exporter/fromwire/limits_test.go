@@ -95,6 +95,53 @@ func TestWorkGrowsWithTheRequestOnly(t *testing.T) {
 	}
 }
 
+// TestNothingIsLeftBehind: what was taken back must not keep a request alive until the memory is used again.
+func TestNothingIsLeftBehind(t *testing.T) {
+	t.Parallel()
+	var traces record.Traces
+	old := msg(1000, msg(1, str(1, "name")), msg(2, str(5, "name")))
+	require.NoError(t, Traces(msg(1, msg(2, msg(2, str(5, "name"))), old, old), &traces))
+	require.Len(t, traces.Spans, 1)
+	require.GreaterOrEqual(t, cap(traces.Spans), 3)
+	requireZero(t, traces.Spans)
+	requireZero(t, traces.Scopes)
+	require.Error(t, Traces(record1(str(5, "name"), str(1, "no id")), &traces))
+	require.Empty(t, traces.Spans)
+	requireZero(t, traces.Spans)
+
+	var logs record.Logs
+	require.NoError(t, Logs(msg(1, msg(2), msg(1000, msg(2, str(12, "name")), msg(2, str(12, "name")))), &logs))
+	require.NotZero(t, cap(logs.Records))
+	requireZero(t, logs.Records)
+	require.Error(t, Logs(record1(str(12, "name"), str(9, "no id")), &logs))
+	requireZero(t, logs.Records)
+
+	var metrics record.Metrics
+	points := join(msg(1, pair(7, "key")), msg(1, pair(7, "key")))
+	for _, request := range [][]byte{
+		record1(msg(5, points), msg(7)),
+		msg(1, msg(2, msg(2, msg(7))), msg(1000, msg(2, str(1, "name"), msg(5, points)))),
+	} {
+		require.NoError(t, Metrics(request, &metrics))
+		require.Len(t, metrics.Metrics, 1)
+		require.Empty(t, metrics.Points)
+		require.GreaterOrEqual(t, cap(metrics.Points), 2)
+		requireZero(t, metrics.Points)
+		requireZero(t, metrics.Metrics)
+	}
+	require.Error(t, Metrics(join(record1(str(1, "name"), msg(5, points)), record1(msg(5, fix(1, 1)))), &metrics))
+	requireZero(t, metrics.Points)
+	requireZero(t, metrics.Metrics)
+}
+
+// requireZero requires that nothing is behind the end of s, where there is room.
+func requireZero[T any](t *testing.T, s []T) {
+	t.Helper()
+	for i := range s[len(s):cap(s)] {
+		require.Zero(t, s[len(s):cap(s)][i])
+	}
+}
+
 func TestStringsAliasTheRequest(t *testing.T) {
 	t.Parallel()
 	b := record1(str(5, "name"), pair(9, "key", str(1, "value")), pair(9, "bytes", str(7, "value")), pair(9, strings.Repeat("k", 200), str(1, "value")))
