@@ -52,6 +52,10 @@ func (s *Server) connect(settings map[string]string) (*chdb.Conn, error) {
 // gigabyte. Where rows are read from a table this is the smaller limit anyway (preferred_block_size_bytes).
 const streamBlockRows = 8192
 
+// insertRoom is the disk space, in bytes, below which an INSERT is refused with NOT_ENOUGH_SPACE. Without it one would
+// begin that the disk has no room for, and the engine ends when a write fails (see package chdb).
+const insertRoom = 64 << 20
+
 // baseSettings are the server's own defaults.
 func baseSettings() map[string]string {
 	return map[string]string{
@@ -60,6 +64,7 @@ func baseSettings() map[string]string {
 		// A join of a large table with few rows of another reads only what an index lets through: 75 thousand rows
 		// instead of 1.3 million for one run of ExecutionDetail among 430 thousand spans. ClickHouse leaves it off.
 		"enable_join_runtime_filters_index_analysis": "1",
+		"min_free_disk_bytes_to_perform_insert":      strconv.Itoa(insertRoom),
 	}
 }
 

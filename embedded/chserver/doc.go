@@ -27,6 +27,7 @@
 //
 //   - Asynchronous inserts are carried out at once: an acknowledged insert is always in its table.
 //   - enable_join_runtime_filters_index_analysis is on unless a client turns it off.
+//   - An INSERT is refused when the disk has less than 64 MiB left, and the process ends when a write to it fails all the same.
 //   - Users are those of Config, not SQL users: GRANT and CREATE USER change nothing. Roles are not supported.
 //   - There is no query log, no replication and no TCP interface. Statements other than SELECT (SHOW, EXPLAIN and so on), and
 //     results in Parquet, ORC and Arrow format, have their whole output in memory before it is sent; so has the data of the

@@ -206,6 +206,18 @@ func TestJoinsReadThroughIndexes(t *testing.T) {
 	require.Less(t, read("session_id", db), rows/4)
 }
 
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	ch := enginetest.ClickHouse(t)
+	name := table(t, ch)
+	const setting = "min_free_disk_bytes_to_perform_insert"
+	require.Equal(t, "67108864\n", ch.Exec(t, "SELECT getSetting('"+setting+"')"))
+	insert := "INSERT INTO " + name + " (a) VALUES (1)"
+	require.Empty(t, ch.Exec(t, insert))
+	// More than any disk has.
+	requireException(t, post(t, ch, insert, setting, "1000000000000000000"), 500, 243, "NOT_ENOUGH_SPACE")
+}
+
 func TestUsers(t *testing.T) {
 	t.Parallel()
 	ch := enginetest.StartClickHouse(t, chserver.Config{Users: []chserver.User{
