@@ -190,7 +190,7 @@ func (a *active) mark(kind recordKind, now time.Time) {
 func (a *active) finish() error { return errors.Join(a.f.Sync(), a.f.Close()) }
 
 func (j *Journal) breakDown(err error) {
-	j.broken = &breakage{err: err, pause: retryInitial, next: j.now().Add(retryInitial)}
+	j.broken = &breakage{err: err, pause: j.s.retry, next: j.now().Add(j.s.retry)}
 	j.s.Logger.Error("the journal cannot be written to; requests are refused until it can. "+
 		"See the system's log for errors of the disk.", zap.Error(err))
 }

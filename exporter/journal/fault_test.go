@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"math/rand/v2"
 	"strings"
 	"syscall"
 	"testing"
@@ -121,34 +122,98 @@ func TestFullDiskCanBeEmptied(t *testing.T) {
 	})
 }
 
-// What was refused because of a failed fsync is in no file that is read later.
+// What was refused because of a failed fsync is in no file that is read later, however far the first repairs get.
 func TestCopyOfASegmentAfterFailedFsync(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		j, fs := started(t, journal.Settings{})
-		failed := false
-		fs.SetFault(func(op crashfs.Op, _ string) error {
-			if op == crashfs.OpSync && !failed {
-				failed = true
+	for _, op := range []crashfs.Op{"", crashfs.OpWrite, crashfs.OpSync, crashfs.OpRename, crashfs.OpSyncDir, crashfs.OpRemove} {
+		t.Run("then "+string(op), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { copyAfterFailedFsync(t, op) })
+		})
+	}
+}
+
+// copyAfterFailedFsync has a Sync fail, and then the second of the operations.
+func copyAfterFailedFsync(t *testing.T, then crashfs.Op) {
+	t.Helper()
+	j, fs := started(t, journal.Settings{})
+	synced, count := false, 0
+	fs.SetFault(func(op crashfs.Op, _ string) error {
+		switch {
+		case op == crashfs.OpSync && !synced:
+			synced = true
+			return syscall.EIO
+		case synced && op == then:
+			if count++; count == 1 {
 				return syscall.EIO
 			}
-			return nil
-		})
-		_, err := j.Append(t.Context(), rec(1, "refused"))
-		requireReason(t, journal.ReasonIO, err)
-		seg, err := j.Rotate(t.Context())
-		require.Error(t, err, "what is in the file differs from what is in memory")
-		require.Nil(t, seg)
-		time.Sleep(time.Second)
-		seg = rotate(t, j)
-		require.Equal(t, map[int]string{0: "the first"}, data(t, seg))
-		require.Len(t, seg.Records(), 1)
-		closeNow(t, j)
-		j = open(t, journal.Settings{Dir: "/journal", FS: fs})
-		require.Len(t, j.Recovery().Segments, 1)
-		require.Equal(t, seg.Token("T"), j.Recovery().Segments[0].Token("T"))
-		require.Equal(t, map[int]string{0: "the first"}, data(t, j.Recovery().Segments[0]))
-		require.False(t, j.Known(hash(1)))
-		closeNow(t, j)
+		}
+		return nil
 	})
+	_, err := j.Append(t.Context(), rec(1, "refused"))
+	requireReason(t, journal.ReasonIO, err)
+	seg, err := j.Rotate(t.Context())
+	require.Error(t, err, "what is in the file differs from what is in memory")
+	require.Nil(t, seg)
+	if then != "" {
+		time.Sleep(time.Second)
+		_, err := j.Rotate(t.Context())
+		require.Error(t, err, "the repair fails, too")
+	}
+	time.Sleep(time.Second)
+	seg = rotate(t, j)
+	require.Equal(t, map[int]string{0: "the first"}, data(t, seg))
+	require.Len(t, seg.Records(), 1)
+	appendOne(t, j, rec(2, "later"))
+	later := rotate(t, j)
+	require.Greater(t, later.Number, seg.Number, "segments are ordered by their numbers")
+	require.NoError(t, later.Remove(t.Context()))
+
+	after := open(t, journal.Settings{Dir: "/journal", FS: crashfs.From(fs.Files())})
+	require.Len(t, after.Recovery().Segments, 1)
+	found := after.Recovery().Segments[0]
+	require.Equal(t, seg.Token("T"), found.Token("T"))
+	require.Equal(t, map[int]string{0: "the first"}, data(t, found))
+	require.False(t, after.Known(hash(1)))
+	closeNow(t, after)
+
+	require.NoError(t, seg.Remove(t.Context()))
+	closeNow(t, j)
+	j = open(t, journal.Settings{Dir: "/journal", FS: fs})
+	require.Empty(t, j.Recovery().Segments, "an older copy would be sent under another token")
+	closeNow(t, j)
+}
+
+// A segment that is back after a crash, since its removal was not durable, has its progress.
+func TestProgressStaysAsLongAsItsSegment(t *testing.T) {
+	t.Parallel()
+	fs := crashfs.New()
+	s := journal.Settings{Dir: "/journal", FS: fs}
+	j := open(t, s)
+	appendOne(t, j, rec(1, "one"))
+	seg := rotate(t, j)
+	p := journal.Progress{Done: []string{"Span"}}
+	require.NoError(t, seg.SetProgress(t.Context(), p))
+	removed := false
+	fs.SetFault(func(op crashfs.Op, _ string) error {
+		removed = removed || op == crashfs.OpRemove
+		if removed && op == crashfs.OpSyncDir {
+			return syscall.EIO
+		}
+		return nil
+	})
+	require.Error(t, seg.Remove(t.Context()))
+	require.True(t, removed)
+	closeNow(t, j)
+	_, err := journal.Open(t.Context(), s)
+	require.Error(t, err)
+	for seed := range uint64(40) {
+		copied := fs.Copy()
+		copied.Crash(rand.New(rand.NewPCG(seed, 1)))
+		j := open(t, journal.Settings{Dir: "/journal", FS: copied})
+		for _, seg := range j.Recovery().Segments {
+			require.Equal(t, p, seg.Progress())
+		}
+		closeNow(t, j)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -50,6 +51,7 @@ func TestEverythingInEveryOrder(t *testing.T) {
 			w.s.Compression = journal.CompressionLZ4
 		}
 		w.s.FS = w.fs
+		w.s = journal.WithRetry(w.s, time.Nanosecond) // So that repairs are tried among everything else.
 		w.open()
 		defer func() { w.close() }()
 		t.Repeat(map[string]func(*rapid.T){
@@ -137,17 +139,21 @@ func (w *world) fault() {
 	}
 }
 
-// dieSoon lets all operations fail from some point on, which is a crash at this point.
+// dieSoon lets all operations fail from some point on, which is a crash at this point. Some fail before, so that there
+// is something to repair.
 func (w *world) dieSoon() {
 	var mu sync.Mutex
-	left := w.rng.IntN(40)
-	w.fs.SetFault(func(crashfs.Op, string) error {
+	left, sick, rng := w.rng.IntN(40), w.rng.IntN(2) == 0, rand.New(rand.NewPCG(w.rng.Uint64(), 3))
+	w.fs.SetFault(func(op crashfs.Op, _ string) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if left == 0 {
 			return errors.New("dead")
 		}
 		left--
+		if sick && op != crashfs.OpRead && op != crashfs.OpOpen && rng.IntN(8) == 0 {
+			return syscall.EIO
+		}
 		return nil
 	})
 	for range 1 + w.rng.IntN(6) {

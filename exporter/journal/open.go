@@ -335,6 +335,12 @@ func (j *Journal) setAside(f *found) error {
 }
 
 func (j *Journal) recoverProgress(files []*found) error {
+	if len(files) > 0 {
+		// A segment whose removal is not durable may be back after a crash. Then its progress must be, too.
+		if err := j.fs.SyncDir(j.dir); err != nil {
+			return fault("make the removal of segments durable", err)
+		}
+	}
 	for _, f := range files {
 		s := j.segments[f.number]
 		if s == nil || f.readable && s.Run != f.head.run {

@@ -28,6 +28,8 @@ type Settings struct {
 
 	Logger   *zap.Logger // (none)
 	Observer Observer    // (none)
+
+	retry time.Duration // Before the first attempt to repair (50 ms); it doubles every time, up to retryMax.
 }
 
 func (s Settings) withDefaults() Settings {
@@ -45,6 +47,9 @@ func (s Settings) withDefaults() Settings {
 	}
 	if s.WindowRequests <= 0 {
 		s.WindowRequests = 500_000
+	}
+	if s.retry == 0 {
+		s.retry = retryInitial
 	}
 	if s.Logger == nil {
 		s.Logger = zap.NewNop()
