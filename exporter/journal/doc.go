@@ -21,17 +21,18 @@
 //
 // # Damage
 //
-// Every byte is covered by a CRC32C that also covers the run, the segment's number and the place in the file, so no
-// bytes are taken for a record but those that were written as that one. The header of a file is there twice. After a
+// Every byte of segments, progress and windows is covered by a CRC32C that, for records, also covers the run, the
+// number and the place in the file, so no bytes are taken for a record but those that were written as that one. The header of a file is there twice. After a
 // group of records is durable a commit mark is written behind it (made durable with the next group), and a closed
-// segment ends with a close mark. What cannot be read is
+// segment ends with a close mark. Marks also tell how long the segment before is. What cannot be read is
 //
 //   - damage, if something valid follows it, or if it has its full length: the readable records are still delivered,
 //     the file is copied to damaged/ and the damage is reported with file and offset;
 //   - a torn tail, if the file ends in the middle of it, or if a part of it was never written (a stretch of zeros up to
 //     the end of a disk sector): what a crash leaves of a group that was not acknowledged.
 //
-// Only this cannot be told apart: a machine that lost power right after a group was made durable and before its commit
-// mark was, and damage in this very group that looks like a stretch that was never written. Then the damage counts as
-// a torn tail. If the process alone dies, the marks of all acknowledged groups are there and nothing is undecided.
+// Two things cannot be told apart from a torn tail, and count as one: damage that looks like a stretch that was never
+// written, in the very group that was made durable last before the machine lost power, since its commit mark was lost
+// with the power (if the process alone dies, the marks of all acknowledged groups are there); and a segment that
+// something else cut off, if no later segment of the run says how long it was.
 package journal
