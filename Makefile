@@ -55,7 +55,7 @@ SEEDS ?= 200
 
 .PHONY: faults
 faults: engines ## Break the collector and ClickHouse in SEEDS=200 rounds and count the rows; SEED=17 plays one again
-	$(GO) test ./cmd/agenttrail -run '^TestFaults$$' -count 1 -v -timeout 120m -fault-kinds '$(KINDS)' $(if $(SEED),-fault-seed $(SEED) -fault-rounds 1,-fault-rounds $(SEEDS))
+	$(GO) test ./cmd/agenttrail -run '^TestFaults$$' -count 1 -v -timeout 120m -fault-time 0 -fault-kinds '$(KINDS)' $(if $(SEED),-fault-seed $(SEED) -fault-rounds 1,-fault-rounds $(SEEDS))
 
 .PHONY: emitters
 emitters: ## Run the real emitters again, or EMITTERS="ai7 http", and compare with their recordings (needs node and npm)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -18,7 +19,8 @@ import (
 )
 
 var (
-	faultRounds = flag.Int("fault-rounds", 11, "rounds that TestFaults plays")
+	faultRounds = flag.Int("fault-rounds", 12, "rounds that TestFaults plays; twelve have every kind of fault")
+	faultTime   = flag.Duration("fault-time", 90*time.Second, "after which TestFaults begins no further round; 0 means never")
 	faultSeed   = flag.Uint64("fault-seed", 1, "seed of the first round of TestFaults")
 	faultKinds  = flag.String("fault-kinds", "", "beginnings of the names of the faults that TestFaults makes, such as engine,insert-cut; all if empty")
 	faultStop   = flag.Int("fault-stop", 3, "failing rounds after which TestFaults ends")
@@ -31,7 +33,8 @@ func TestFaults(t *testing.T) {
 	dir, err := os.MkdirTemp("", "faults-*") //nolint:usetesting // Is kept when the test fails.
 	require.NoError(t, err)
 	settings, err := json.Marshal(faults.Settings{
-		Dir: dir, FirstSeed: *faultSeed, Rounds: *faultRounds, Kinds: strings.FieldsFunc(*faultKinds, func(r rune) bool { return r == ',' }), Failures: *faultStop,
+		Dir: dir, FirstSeed: *faultSeed, Rounds: *faultRounds, Lasts: *faultTime, Failures: *faultStop,
+		Kinds: strings.FieldsFunc(*faultKinds, func(r rune) bool { return r == ',' }),
 	})
 	require.NoError(t, err)
 	exe, err := os.Executable()

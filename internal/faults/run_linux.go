@@ -26,6 +26,9 @@ func Run(ctx context.Context, set Settings) error {
 	var results []*result
 	var failed []string
 	for seed := set.FirstSeed; seed < set.FirstSeed+uint64(set.Rounds); seed++ { //nolint:gosec // Positive.
+		if set.Lasts > 0 && time.Since(began) > set.Lasts {
+			break
+		}
 		res, err := r.play(ctx, seed)
 		if err != nil {
 			return errors.Join(fmt.Errorf("round of seed %d: %w", seed, err), r.keep(), r.Close(ctx))
@@ -48,6 +51,13 @@ func Run(ctx context.Context, set Settings) error {
 		fmt.Fprint(set.Out, summary(r, results, time.Since(began)))
 	}
 	err = errors.Join(err, r.Close(ctx))
+	if err == nil && len(failed) == 0 {
+		// A collector that ends in order leaves no segment, not even an empty one.
+		var left []string
+		if left, err = journalLeft(r.journalDir, -1); len(left) > 0 {
+			err = fmt.Errorf("the journal is not empty after the end: %v", left)
+		}
+	}
 	if len(failed) > 0 {
 		err = errors.Join(err, fmt.Errorf("failing seeds: %s; replay one with make faults SEED=%s; disks and logs are kept in %s", strings.Join(failed, ", "), failed[0], set.Dir))
 	}

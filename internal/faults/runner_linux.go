@@ -23,6 +23,8 @@ type Settings struct {
 	// FirstSeed and Rounds are the rounds to play.
 	FirstSeed uint64
 	Rounds    int
+	// Lasts is after how long no further round is begun; 0 means never. A busy machine plays fewer rounds then.
+	Lasts time.Duration
 	// Kinds are beginnings of the names of the faults to make; empty means all. A seed means another round with them.
 	Kinds []string
 	// Failures are how many failing rounds end a run; 0 means 3.
