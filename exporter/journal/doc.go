@@ -6,8 +6,9 @@
 // ([Segment.Token]). [Segment.Remove] forgets it once all of it is stored. What [Open] finds are closed segments of an
 // earlier run, to be sent again under the same tokens.
 //
-// A request carries a hash. A request whose hash is durable already is a duplicate and is not written again; hashes
-// outlive their segments for [Settings.Window].
+// A request carries a hash. A request whose hash is known to be durable is a duplicate and is not written again. A hash
+// is known for [Settings.Window] after it became durable, whether its segment is removed meanwhile or not; after a
+// restart, for as long again.
 //
 // # Files
 //
@@ -22,9 +23,10 @@
 // # Damage
 //
 // Every byte of segments, progress and windows is covered by a CRC32C that, for records, also covers the run, the
-// number and the place in the file, so no bytes are taken for a record but those that were written as that one. The header of a file is there twice. After a
-// group of records is durable a commit mark is written behind it (made durable with the next group), and a closed
-// segment ends with a close mark. Marks also tell how long the segment before is. What cannot be read is
+// number and the place in the file, so no bytes are taken for a record but those that were written as that one. The
+// header of a file is there twice. After a group of records is durable a commit mark is written behind it (made durable
+// with the next group), and a closed segment ends with a close mark. Marks also tell how long the segment before is.
+// What cannot be read is
 //
 //   - damage, if something valid follows it, or if it has its full length: the readable records are still delivered,
 //     the file is copied to damaged/ and the damage is reported with file and offset;
