@@ -2,6 +2,7 @@
 -- Both levels are fed from AgentExecution itself: cascading would count a retried insert of one level only.
 -- Sums are integers or decimals, never floats, so that any order of merging gives the same figures.
 -- Granules are small because a row holds a whole sketch: a query about one agent reads hundreds of rows, not thousands.
+-- Those of days are smaller still, and in order of time: states are mostly read of the current day.
 -- Reading a day's sketch, users and errors costs a hundred times what its sums cost. AgentMetricsDailySettle therefore
 -- stores what comes out of them, in rows of AgentMetricsDaily that count no run, for days to which no run was added for
 -- some seconds. It is used only while the fingerprint of the runs in it is that of the runs counted: a late run makes
@@ -65,9 +66,9 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.AgentMetricsDaily${LOCAL} ${ON_CLUSTER}
 )
 ENGINE = ${AGGREGATINGMERGETREE}
 PARTITION BY toYYYYMM(periodStart)
-ORDER BY (agentId, periodStart)
+ORDER BY (periodStart, agentId)
 TTL periodStart + toIntervalDay(${RETENTION_AGENT_METRICS_DAILY_DAYS})
-SETTINGS ttl_only_drop_parts = 1, index_granularity = 128, min_age_to_force_merge_seconds = 60, min_age_to_force_merge_on_partition_only = 1${DEDUP_SETTINGS}
+SETTINGS ttl_only_drop_parts = 1, index_granularity = 64, min_age_to_force_merge_seconds = 60, min_age_to_force_merge_on_partition_only = 1${DEDUP_SETTINGS}
 COMMENT 'Partial states of AgentMetrics by day; read AgentMetrics instead';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS ${DATABASE}.AgentMetricsHourlyView ${ON_CLUSTER} TO ${DATABASE}.AgentMetricsHourly${LOCAL} AS
