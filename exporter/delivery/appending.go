@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -8,29 +9,43 @@ import (
 	"github.com/agenttrail/agenttrail/exporter/journal"
 )
 
+// part is a set of rows of a request: what becomes one record of the journal. It keeps them as the record has them,
+// since a set takes many times the memory of a few rows.
+type part struct {
+	data  []byte
+	bytes int64 // Of memory.
+	rows  [column.TableCount]int
+	sizes [column.TableCount]int
+}
+
+// partBytes is about how much memory a part takes beside its data, here and in the journal.
+const partBytes = 512
+
 // appending is a request on its way into the journal. It goes on when its client has left: whether it became durable
 // must be known, because its rows count.
 type appending struct {
 	w       *Writer
 	parts   []*part
 	records []*journal.Record
-	data    []*[]byte
-	bytes   int64 // Of data.
+	bytes   int64 // That the journal needs for it.
 }
 
+// newAppending encodes the sets, which are the caller's again.
 func newAppending(w *Writer, hash journal.Hash, sets []*column.Set) *appending {
 	a := &appending{w: w}
+	scratch := w.enc.buffer()
 	for i, s := range sets {
-		s.EndRequest()
-		p := newPart(s)
-		data := w.enc.buffer()
-		*data = s.AppendRecord(*data)
+		*scratch = s.AppendRecord((*scratch)[:0])
+		p := &part{data: bytes.Clone(*scratch), bytes: int64(len(*scratch)) + partBytes}
+		for t := range column.TableCount {
+			p.rows[t], p.sizes[t] = s.Rows(t), s.Size(t)
+		}
 		a.parts = append(a.parts, p)
-		a.data = append(a.data, data)
-		a.bytes += int64(len(*data))
-		a.records = append(a.records, &journal.Record{Hash: hash, Part: uint32(i), Data: *data, Value: p, Bytes: p.bytes})
+		a.records = append(a.records, &journal.Record{Hash: hash, Part: uint32(i), Data: p.data, Value: p, Bytes: p.bytes})
+		a.bytes += int64(len(p.data))
 		w.gate.add(p.bytes)
 	}
+	w.enc.release(scratch)
 	w.gate.add(a.bytes)
 	return a
 }
@@ -38,27 +53,19 @@ func newAppending(w *Writer, hash journal.Hash, sets []*column.Set) *appending {
 // run ignores when its client leaves. It returns when the request is durable, or is not and never will be.
 func (a *appending) run(ctx context.Context, began time.Time) *Error {
 	w := a.w
-	// The sets may be sent, emptied and used again as soon as they are durable.
-	var rows [column.TableCount]int
-	for _, p := range a.parts {
-		for t, n := range p.rows {
-			rows[t] += n
-		}
-	}
-	err := w.open.admit(a.parts, w.set.MaxWait)
 	duplicate := false
+	err := w.open.admit(a.parts, w.set.MaxWait)
 	if err == nil {
-		if duplicate, err = w.journal.Append(ctx, a.records...); duplicate || err != nil {
+		duplicate, err = w.journal.Append(ctx, a.records...)
+		if duplicate || err != nil {
 			w.open.leave(a.parts)
 		}
-	}
-	for _, data := range a.data {
-		w.enc.release(data)
+		w.open.landed()
 	}
 	w.gate.add(-a.bytes)
 	if duplicate || err != nil {
 		for _, p := range a.parts {
-			w.release(p)
+			w.gate.add(-p.bytes)
 		}
 	}
 	switch {
@@ -66,8 +73,14 @@ func (a *appending) run(ctx context.Context, began time.Time) *Error {
 		return w.notDurable(err)
 	case duplicate:
 		w.set.Observer.Duplicate()
-	default:
-		w.set.Observer.Acknowledged(&rows, time.Since(began))
+		return nil
 	}
+	var rows [column.TableCount]int
+	for _, p := range a.parts {
+		for t, n := range p.rows {
+			rows[t] += n
+		}
+	}
+	w.set.Observer.Acknowledged(&rows, time.Since(began))
 	return nil
 }

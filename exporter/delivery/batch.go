@@ -21,23 +21,6 @@ type Batch struct {
 	finished bool // Committed or discarded.
 }
 
-// part is one set of rows of a batch: what becomes one record of the journal.
-type part struct {
-	set   *column.Set
-	bytes int64
-	rows  [column.TableCount]int
-	sizes [column.TableCount]int
-}
-
-func newPart(s *column.Set) *part {
-	p := &part{set: s}
-	for t := range column.TableCount {
-		p.rows[t], p.sizes[t] = s.Rows(t), s.Size(t)
-		p.bytes += int64(p.sizes[t])
-	}
-	return p
-}
-
 // SetHash says which request it is, so that it is acknowledged and not stored when it comes again. known means that
 // this is so now: its rows need not be made. A zero hash says nothing.
 func (b *Batch) SetHash(h journal.Hash) (known bool) {
@@ -191,8 +174,7 @@ func (b *Batch) commit(ctx context.Context) *Error {
 		return comeBack(ReasonStopping, errStopping)
 	}
 	a := newAppending(b.w, b.hash, b.sets)
-	b.finished, b.sets = true, nil // They belong to the writer now.
-	b.w.gate.leave()
+	b.Discard()
 
 	began := time.Now()
 	done := make(chan *Error, 1)

@@ -2,7 +2,10 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"io"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -93,6 +96,50 @@ func TestADiskThatDoesNotWorkRefusesRequests(t *testing.T) {
 	drained(t, w)
 	require.Equal(t, []string{"after", "before"}, messages(fake.stored(column.TableAgentLog)))
 	require.LessOrEqual(t, len(seen.All()), 6)
+}
+
+func TestASlowDiskRefusesRequestsBeforeMemoryIsFull(t *testing.T) {
+	t.Parallel()
+	fake := newFake(t)
+	var slow atomic.Bool
+	goOn := make(chan struct{})
+	fs := &testFS{sync: func() error {
+		if slow.Load() {
+			<-goOn
+		}
+		return nil
+	}}
+	const limit, size, mappers = 200_000, 10_000, 2
+	w := newTestWriter(t, fake.URL, func(s *Settings) {
+		s.Journal.FS, s.MaxQueueBytes, s.Mappers, s.MaxWait = fs, limit, mappers, 200*time.Millisecond
+	})
+	require.NoError(t, put(t.Context(), w, "before"))
+	drained(t, w)
+	slow.Store(true)
+	var refused, acknowledged atomic.Int32
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			err := put(t.Context(), w, strings.Repeat("x", size))
+			var e *Error
+			switch {
+			case err == nil:
+				acknowledged.Add(1)
+			case errors.As(err, &e) && (e.Reason == ReasonOverload || e.Reason == ReasonUnavailable) && e.RetryAfter > 0 && !e.Permanent():
+				refused.Add(1)
+			default:
+				t.Errorf("unexpected error: %v", err)
+			}
+			require.LessOrEqual(t, w.QueueBytes(), int64(limit+mappers*(2*size+2000)))
+		})
+	}
+	eventually(t, func() bool { return refused.Load() > 70 })
+	slow.Store(false)
+	close(goOn)
+	wg.Wait()
+	drained(t, w)
+	require.Equal(t, int32(100), refused.Load()+acknowledged.Load())
+	require.Len(t, fake.stored(column.TableAgentLog), 1+int(acknowledged.Load()))
 }
 
 func TestAClientThatLeavesIsADuplicateWhenItComesBack(t *testing.T) {

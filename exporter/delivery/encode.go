@@ -19,7 +19,7 @@ const keepBytes = 8 << 20
 type encoder struct {
 	method      compress.Method
 	compressed  bool
-	sets        sync.Pool // *column.Set
+	sets        sync.Pool // *column.Set, for requests
 	buffers     sync.Pool // *[]byte
 	compressors sync.Pool // *compress.Writer
 }
@@ -57,22 +57,6 @@ func (e *encoder) release(b *[]byte) {
 		*b = (*b)[:0]
 		e.buffers.Put(b)
 	}
-}
-
-// native encodes the rows of t in parts as one block in Native format. The caller releases it.
-func (e *encoder) native(t column.Table, parts []*part) *[]byte {
-	native := e.buffer()
-	if len(parts) == 1 {
-		*native = parts[0].set.AppendNative(*native, t)
-		return native
-	}
-	merged := e.set()
-	for _, p := range parts {
-		merged.Merge(t, p.set)
-	}
-	*native = merged.AppendNative(*native, t)
-	e.releaseSet(merged)
-	return native
 }
 
 // body makes the body of an INSERT of a block in Native format, which it releases. The caller releases the body.

@@ -19,7 +19,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/agenttrail/agenttrail/embedded/chserver"
-	"github.com/agenttrail/agenttrail/exporter/column"
 	"github.com/agenttrail/agenttrail/exporter/journal"
 	"github.com/agenttrail/agenttrail/exporter/row"
 	"github.com/agenttrail/agenttrail/internal/enginetest"
@@ -355,33 +354,41 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-// BenchmarkBody measures encoding and compression of a block that 16 requests of 100 rows make; an operation is a row.
+// BenchmarkBody measures making a block of a segment of 16 requests of 100 rows, and its compression; an operation is a
+// row.
 func BenchmarkBody(b *testing.B) {
 	for _, c := range []Compression{CompressionNone, CompressionLZ4, CompressionZSTD} {
 		b.Run(string(c), func(b *testing.B) {
-			enc, err := newEncoder(c)
+			w, err := NewWriter(b.Context(), Settings{
+				Endpoint: "http://127.0.0.1:1", Compression: c, Journal: journal.Settings{Dir: b.TempDir()}, FlushInterval: time.Hour,
+			})
 			require.NoError(b, err)
-			var parts []*part
 			for p := range 16 {
-				set := enc.set()
+				batch, err := w.Begin(b.Context())
+				require.NoError(b, err)
 				for i := range 100 {
-					set.Span(&row.Span{
+					batch.Span(&row.Span{
 						Name: "span", TraceID: row.TraceID{1, byte(p), byte(i)}, SpanID: row.SpanID{2, byte(p), byte(i)},
 						StartedAt: now(), Duration: 1.5, ServiceName: "service", UserID: fmt.Sprint("user-", i),
 					})
 				}
-				parts = append(parts, newPart(set))
+				require.NoError(b, batch.Commit(b.Context()))
 			}
+			js, err := w.journal.Rotate(b.Context())
+			require.NoError(b, err)
+			s := newSegment(w, js)
 			b.ReportAllocs()
 			b.ResetTimer()
 			bytes := 0
 			for i := 0; i < b.N; i += 1600 {
-				body, err := enc.body(enc.native(column.TableSpan, parts))
+				body, _, _, err := s.body(b.Context(), "Span", s.all())
 				require.NoError(b, err)
 				bytes = len(*body)
-				enc.release(body)
+				w.enc.release(body)
 			}
+			b.StopTimer()
 			b.ReportMetric(float64(bytes)/1600, "bytes/row")
+			require.NoError(b, w.Shutdown(b.Context()))
 		})
 	}
 }

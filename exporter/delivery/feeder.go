@@ -95,11 +95,7 @@ func (s *segment) look() error {
 		return nil
 	}
 	// It was kept although all is stored, perhaps because of a record that cannot be read. That shows only now.
-	rows, err := s.read(s.all())
-	if err == nil {
-		s.w.loader.giveBack(rows)
-	}
-	return err
+	return s.verify()
 }
 
 // toStore returns the tables in which the rows of the segment are not stored.

@@ -126,7 +126,6 @@ func (s *segment) keepProgress(ctx context.Context, now time.Time) (tried bool, 
 
 // remove removes the file, whose rows are all stored.
 func (s *segment) remove(ctx context.Context) error {
-	s.unload()
 	s.progress.Lock()
 	defer s.progress.Unlock()
 	s.removed = true // Its progress is of no interest any more.

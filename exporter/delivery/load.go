@@ -11,110 +11,188 @@ import (
 	"github.com/agenttrail/agenttrail/exporter/journal"
 )
 
-// loader reads segments back. Few are read at a time, and the last ones are kept for their other tables.
+// loader bounds what closed segments take of the memory. Those that are closed first are kept in memory until they are
+// stored. The others are read back, few at a time, and the last ones that were read are kept for their other tables.
 type loader struct {
 	w     *Writer
-	slots chan struct{} // One element per segment that is being read or encoded.
+	slots chan struct{} // One element per block that is being made.
 
-	mu     sync.Mutex
-	bytes  int64
-	loaded []loadedSegment          // Oldest first.
-	unused map[string][]*loadedRows // By layout.
+	mu      sync.Mutex
+	waiting kept
+	loaded  kept
+	blank   map[string][]*blank // By layout.
 }
 
-type loadedSegment struct {
+// kept is segments with their memory, oldest first.
+type kept struct {
+	bytes    int64
+	segments []keptSegment
+}
+
+type keptSegment struct {
 	*segment
 	bytes int64
 }
 
-// loadedRows is the rows of a segment, with the statements for their layout.
-type loadedRows struct {
-	*column.Blocks
-	layout     string
-	statements map[string]string
-	bytes      int64
+func (k *kept) add(s *segment, bytes int64) {
+	k.bytes += bytes
+	k.segments = append(k.segments, keptSegment{s, bytes})
 }
 
-// loading is a segment's part in it.
-type loading struct {
-	mu   sync.Mutex
-	rows *loadedRows // nil if it is not loaded.
+func (k *kept) remove(s *segment) {
+	if i := slices.IndexFunc(k.segments, func(e keptSegment) bool { return e.segment == s }); i >= 0 {
+		k.bytes -= k.segments[i].bytes
+		k.segments = slices.Delete(k.segments, i, i+1)
+	}
 }
 
-// loadSlots is how many segments are read or encoded at the same time.
-const loadSlots = 2
+// headBytes is about what the names and types of columns take in a block.
+const headBytes = 4 << 10
+
+// makers is how many blocks are made at the same time.
+const makers = 2
 
 func newLoader(w *Writer) *loader {
-	return &loader{w: w, slots: make(chan struct{}, loadSlots), unused: map[string][]*loadedRows{}}
+	return &loader{w: w, slots: make(chan struct{}, makers), blank: map[string][]*blank{}}
 }
 
-// blank returns empty rows of a layout.
-func (l *loader) blank(layout []byte) (*loadedRows, error) {
+// mayWait reports whether a segment that was just closed may stay in memory.
+func (l *loader) mayWait(s *segment, bytes int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if rows := l.unused[string(layout)]; len(rows) > 0 {
-		l.unused[string(layout)] = rows[:len(rows)-1]
-		return rows[len(rows)-1], nil
+	if l.waiting.bytes+bytes > l.w.set.waitingBytes() {
+		return false
 	}
-	b, err := column.NewBlocks(layout)
-	if err != nil {
-		return nil, err
-	}
-	rows := &loadedRows{Blocks: b, layout: string(layout), statements: map[string]string{}}
-	for _, table := range b.Tables() {
-		rows.statements[table] = insertStatement(l.w.set.Database, table, b.Columns(table))
-	}
-	return rows, nil
+	l.waiting.add(s, bytes)
+	return true
 }
 
-// check reports whether a layout can be read.
-func (l *loader) check(layout []byte) error {
-	rows, err := l.blank(layout)
-	if err == nil {
-		l.giveBack(rows)
-	}
-	return err
-}
-
-func (l *loader) giveBack(rows *loadedRows) {
-	rows.Reset()
-	l.w.gate.add(-rows.bytes)
-	rows.bytes = 0
+// keep reports whether a segment that was read back may stay in memory, and which have to go for it.
+func (l *loader) keep(s *segment, bytes int64) (may bool, evicted []keptSegment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.unused[rows.layout]) < loadSlots {
-		l.unused[rows.layout] = append(l.unused[rows.layout], rows)
+	if bytes > l.w.set.loadedBytes() {
+		return false, nil
 	}
-}
-
-// keep keeps a segment loaded and returns those that have to go for it.
-func (l *loader) keep(s *segment, bytes int64) (evicted []loadedSegment) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.bytes += bytes
-	l.loaded = append(l.loaded, loadedSegment{s, bytes})
-	over := l.bytes - l.w.set.loadedBytes()
-	for _, e := range l.loaded[:len(l.loaded)-1] {
+	over := l.loaded.bytes + bytes - l.w.set.loadedBytes()
+	for _, e := range l.loaded.segments {
 		if over <= 0 {
 			break
 		}
 		evicted = append(evicted, e)
 		over -= e.bytes
 	}
-	return evicted
+	l.loaded.add(s, bytes)
+	return true, evicted
 }
 
-func (l *loader) gone(s *segment) {
+// forget notes that a segment is not in memory.
+func (l *loader) forget(s *segment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if i := slices.IndexFunc(l.loaded, func(e loadedSegment) bool { return e.segment == s }); i >= 0 {
-		l.bytes -= l.loaded[i].bytes
-		l.loaded = slices.Delete(l.loaded, i, i+1)
+	l.waiting.remove(s)
+	l.loaded.remove(s)
+}
+
+// load returns the records of a segment. release must be called when they are not needed any more.
+func (s *segment) load() (records [][]byte, release func(), err error) {
+	if records = s.inMemory(); records != nil {
+		return records, func() {}, nil
+	}
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	if records = s.inMemory(); records != nil {
+		return records, func() {}, nil
+	}
+	records, memory, err := s.read()
+	if err != nil {
+		return nil, nil, err
+	}
+	s.w.gate.add(memory)
+	may, evicted := s.w.loader.keep(s, memory)
+	for _, e := range evicted {
+		e.spill()
+	}
+	if !may {
+		return records, func() { s.w.gate.add(-memory) }, nil
+	}
+	s.hold(records, memory)
+	return records, func() {}, nil
+}
+
+// read reads the file. Records that cannot be read are nil.
+func (s *segment) read() (records [][]byte, memory int64, err error) {
+	records = make([][]byte, s.j.Len())
+	size := 0
+	for _, e := range s.totals {
+		size += e.bytes
+	}
+	all := make([]byte, 0, size)
+	ends := make([]int, len(records))
+	if err := s.j.Each(func(i int, data []byte) error {
+		all = append(all, data...)
+		ends[i] = len(all)
+		return nil
+	}); err != nil {
+		return nil, 0, err
+	}
+	start := 0
+	for i, end := range ends {
+		if end > 0 {
+			records[i] = all[start:end:end]
+			start = end
+		}
+	}
+	return records, int64(cap(all)), nil
+}
+
+// blank is for making blocks of records of a layout.
+type blank struct {
+	*column.Blocks
+	layout     string
+	statements map[string]string // How to insert the block of a table.
+}
+
+// take returns empty blocks of a layout.
+func (l *loader) take(layout []byte) (*blank, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if list := l.blank[string(layout)]; len(list) > 0 {
+		l.blank[string(layout)] = list[:len(list)-1]
+		return list[len(list)-1], nil
+	}
+	blocks, err := column.NewBlocks(layout)
+	if err != nil {
+		return nil, err
+	}
+	b := &blank{Blocks: blocks, layout: string(layout), statements: map[string]string{}}
+	for _, table := range b.Tables() {
+		b.statements[table] = insertStatement(l.w.set.Database, table, b.Columns(table))
+	}
+	return b, nil
+}
+
+func (l *loader) giveBack(b *blank) {
+	b.Reset()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.blank[b.layout]) < makers {
+		l.blank[b.layout] = append(l.blank[b.layout], b)
 	}
 }
 
-// loadNative is [segment.native] for rows that are not in memory.
-func (s *segment) loadNative(table string, r journal.Range) (native *[]byte, rows int, statement string, err error) {
+// check reports whether a layout can be read.
+func (l *loader) check(layout []byte) error {
+	b, err := l.take(layout)
+	if err == nil {
+		l.giveBack(b)
+	}
+	return err
+}
+
+// native encodes the rows of a table in a range of records as one block in Native format, and says how to insert it.
+// rows is 0 if there are none. The caller releases the block.
+func (s *segment) native(table string, r journal.Range) (native *[]byte, rows int, statement string, err error) {
 	l := s.w.loader
 	select {
 	case l.slots <- struct{}{}:
@@ -122,76 +200,40 @@ func (s *segment) loadNative(table string, r journal.Range) (native *[]byte, row
 	case <-s.w.life.Done():
 		return nil, 0, "", errStopping
 	}
-	s.load.mu.Lock()
-	defer s.load.mu.Unlock()
-	loaded := s.load.rows
-	if loaded == nil || r != s.all() {
-		if loaded, err = s.read(r); err != nil {
-			return nil, 0, "", err
+	records, release, err := s.load()
+	if err != nil {
+		return nil, 0, "", err
+	}
+	defer release()
+	b, err := l.take(s.j.Layout())
+	if err != nil {
+		return nil, 0, "", err
+	}
+	defer l.giveBack(b)
+	for i := r.From; i < r.To; i++ {
+		if records[i] == nil {
+			continue
 		}
-		if r == s.all() && loaded.bytes <= s.w.set.loadedBytes() {
-			s.load.rows = loaded
-			for _, e := range l.keep(s, loaded.bytes) {
-				e.unload()
-			}
-		} else {
-			defer l.giveBack(loaded)
+		if err := b.AppendTable(records[i], table); err != nil {
+			s.cannotRead(i, err)
 		}
 	}
-	rows = loaded.Rows(table)
-	if rows == 0 {
+	if rows = b.Rows(table); rows == 0 {
 		return nil, 0, "", nil
 	}
 	native = s.w.enc.buffer()
-	*native = loaded.AppendNative(*native, table)
-	return native, rows, loaded.statements[table], nil
+	*native = b.AppendNative(slices.Grow(*native, b.Size(table)+headBytes), table)
+	return native, rows, b.statements[table], nil
 }
 
-// read reads a range of records back.
-func (s *segment) read(r journal.Range) (*loadedRows, error) {
-	rows, err := s.w.loader.blank(s.j.Layout())
-	if err != nil {
-		return nil, err
-	}
-	err = s.j.Each(func(i int, data []byte) error {
-		if i < r.From || i >= r.To {
-			return nil
-		}
-		rows.bytes += int64(len(data))
-		s.w.gate.add(int64(len(data)))
-		if err := rows.Append(data); err != nil {
-			s.cannotRead(i, err)
-		}
-		return nil
-	})
-	if err != nil {
-		s.w.loader.giveBack(rows)
-		return nil, err
-	}
-	return rows, nil
-}
-
-// unload lets go of rows that were read back, unless they are in use.
-func (s *segment) unload() {
-	if !s.load.mu.TryLock() {
-		return
-	}
-	defer s.load.mu.Unlock()
-	if rows := s.load.rows; rows != nil {
-		s.load.rows = nil
-		s.w.loader.gone(s)
-		s.w.loader.giveBack(rows)
-	}
-}
-
-// each tells what every record in the file has of each table.
+// each tells what every record has of each table.
 func (s *segment) each(fn func(i int, table string, rows, bytes int)) error {
-	blank, err := s.w.loader.blank(s.j.Layout())
+	b, err := s.w.loader.take(s.j.Layout())
 	if err != nil {
 		return err
 	}
-	defer s.w.loader.giveBack(blank)
-	tables := blank.Tables()
+	defer s.w.loader.giveBack(b)
+	tables := b.Tables()
 	var have []column.RecordTable
 	return s.j.Each(func(i int, data []byte) error {
 		var broken error
@@ -206,6 +248,22 @@ func (s *segment) each(fn func(i int, table string, rows, bytes int)) error {
 			}
 			fn(i, tables[t.Index], t.Rows, t.Bytes)
 		}
+		return nil
+	})
+}
+
+// verify finds records that cannot be read.
+func (s *segment) verify() error {
+	b, err := s.w.loader.take(s.j.Layout())
+	if err != nil {
+		return err
+	}
+	defer s.w.loader.giveBack(b)
+	return s.j.Each(func(i int, data []byte) error {
+		if err := b.Append(data); err != nil {
+			s.cannotRead(i, err)
+		}
+		b.Reset()
 		return nil
 	})
 }

@@ -17,6 +17,7 @@ type open struct {
 
 	mu          sync.Mutex
 	waiting     int // Requests that do not fit.
+	flying      int // Requests that are not durable yet.
 	parts       int
 	rows, sizes [column.TableCount]int
 	bytes       int64
@@ -35,7 +36,7 @@ func (o *open) admit(parts []*part, wait time.Duration) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var timer *time.Timer
-	for o.parts > 0 && !o.fits(parts) {
+	for o.parts > 0 && (o.reached() || !o.fits(parts)) {
 		if timer == nil {
 			timer = time.NewTimer(wait)
 			defer timer.Stop()
@@ -59,18 +60,29 @@ func (o *open) admit(parts []*part, wait time.Duration) error {
 	for _, p := range parts {
 		o.count(p, 1)
 	}
-	if o.reached() {
-		signal(o.changed)
-	}
+	o.flying++
 	return nil
 }
 
-// isFull reports whether the segment should be closed for its size.
+// landed notes that a request that was admitted became durable or failed.
+func (o *open) landed() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.flying--
+	if o.full() {
+		signal(o.changed)
+	}
+}
+
+// isFull reports whether the segment should be closed for its size. Nothing more fits then, and nothing is on its way
+// that belongs to it.
 func (o *open) isFull() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.waiting > 0 || o.reached()
+	return o.full()
 }
+
+func (o *open) full() bool { return o.flying == 0 && (o.waiting > 0 || o.reached()) }
 
 func (o *open) reached() bool {
 	for t := range column.TableCount {

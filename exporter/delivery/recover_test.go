@@ -85,19 +85,25 @@ func TestASegmentThatCannotBeUnderstoodIsLeftAlone(t *testing.T) {
 func TestARecordThatCannotBeReadCostsOnlyItself(t *testing.T) {
 	t.Parallel()
 	cut := logRecord("cut")
-	cut[len(cut)-30] ^= 0xff // In the data, behind the head that counts rows.
-	for name, record := range map[string][]byte{"no record": []byte("no record"), "a damaged record": cut} {
+	cut[len(cut)-30] ^= 0xff // In the data of the last table, behind the head that counts rows.
+	for name, c := range map[string]struct {
+		record []byte
+		spans  int
+	}{
+		"no record":                        {[]byte("no record"), 2},
+		"a record with rows of two tables": {cut, 3},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Error(t, mustBlocks(t).Append(record))
-			dir := writeJournal(t, column.Layout(), logRecord("one"), record, logRecord("three"))
+			require.Error(t, mustBlocks(t).Append(c.record))
+			dir := writeJournal(t, column.Layout(), logRecord("one"), c.record, logRecord("three"))
 			file := segments(t, dir)[0]
 			fake := newFake(t)
 			counts := &counter{}
 			for range 2 { // The second run sends nothing anew.
 				w := newTestWriter(t, fake.URL, func(s *Settings) { s.Journal.Dir, s.Observer = dir, counts })
 				eventually(t, func() bool {
-					return len(fake.stored(column.TableAgentLog)) == 2 && len(fake.stored(column.TableSpan)) == 2
+					return len(fake.stored(column.TableAgentLog)) == 2 && len(fake.stored(column.TableSpan)) == c.spans
 				})
 				eventually(t, func() bool { return counts.damaged.Load() > 0 })
 				shutdown(t, w)

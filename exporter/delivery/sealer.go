@@ -74,16 +74,14 @@ func (w *Writer) rotate(ctx context.Context) error {
 	w.pressure.look()
 	s := newSegment(w, js)
 	records := js.Records()
-	parts := make([]*part, len(records))
-	whole := true
+	parts, data, memory := make([]*part, len(records)), make([][]byte, len(records)), int64(0)
 	for i, r := range records {
 		p, ok := r.Value.(*part)
 		if !ok {
-			whole = false
-			continue
+			panic("BUG: a record of this run has no rows in memory")
 		}
-		parts[i] = p
-		s.memory += p.bytes
+		parts[i], data[i] = p, p.data
+		memory += p.bytes
 		for t := range column.TableCount {
 			if p.rows[t] > 0 {
 				s.count(t.String(), p.rows[t], p.sizes[t])
@@ -91,13 +89,9 @@ func (w *Writer) rotate(ctx context.Context) error {
 		}
 	}
 	w.open.leave(parts)
-	s.parts = parts
-	if !whole {
-		panic("BUG: a record of this run has no rows in memory")
-	}
-	w.waiting.Add(s.memory)
+	s.hold(data, memory)
 	// The oldest are kept in memory, because they are sent next.
-	if w.waiting.Load() > w.set.waitingBytes() {
+	if !w.loader.mayWait(s, memory) {
 		s.spill()
 	}
 	w.feed(s)

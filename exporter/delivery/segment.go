@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/agenttrail/agenttrail/exporter/column"
 	"github.com/agenttrail/agenttrail/exporter/journal"
 )
 
@@ -25,18 +24,16 @@ type segment struct {
 	unreadable atomic.Bool
 
 	mu      sync.Mutex
-	parts   []*part // By record; nil if they are not in memory.
-	memory  int64   // Of parts.
-	readers int     // Who reads parts.
-	spilled bool    // Parts go when nobody reads them.
-	left    int     // Tables that are not done.
+	records [][]byte // nil if they are not in memory.
+	memory  int64    // Of records.
+	left    int      // Tables that are not done.
 	done    []string
 	since   time.Time // When the first of them was done.
 
 	progress sync.Mutex // Held while the progress is made durable.
 	removed  bool
 
-	load loading
+	reading sync.Mutex // Held while the file is read.
 }
 
 // extent is how much there is of something.
@@ -69,64 +66,26 @@ func (s *segment) all() journal.Range { return journal.Range{From: 0, To: s.j.Le
 // spill lets go of the rows in memory. They are read back from the file when they are needed.
 func (s *segment) spill() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.parts != nil {
-		s.spilled = true
-		s.forget()
-	}
-}
-
-// forget frees the rows if nobody needs them; mu is held.
-func (s *segment) forget() {
-	if !s.spilled || s.readers > 0 || s.parts == nil {
-		return
-	}
-	for _, p := range s.parts {
-		s.w.release(p)
-	}
-	s.w.waiting.Add(-s.memory)
-	s.parts = nil
+	memory := s.memory
+	s.records, s.memory = nil, 0
+	s.mu.Unlock()
+	s.w.loader.forget(s)
+	s.w.gate.add(-memory)
 	s.j.Spill()
 }
 
-// native encodes the rows of a table in a range of records as one block in Native format, and says how to insert it.
-// rows is 0 if there are none. The caller releases the block.
-func (s *segment) native(table string, r journal.Range) (native *[]byte, rows int, statement string, err error) {
+// hold keeps records in memory.
+func (s *segment) hold(records [][]byte, memory int64) {
 	s.mu.Lock()
-	if s.parts == nil || s.spilled {
-		s.mu.Unlock()
-		return s.loadNative(table, r)
-	}
-	s.readers++
-	parts := s.parts[r.From:r.To]
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.readers--
-		s.forget()
-	}()
-	t := tableNamed(table)
-	var with []*part
-	for _, p := range parts {
-		if p.rows[t] > 0 {
-			with = append(with, p)
-			rows += p.rows[t]
-		}
-	}
-	if rows == 0 {
-		return nil, 0, "", nil
-	}
-	return s.w.enc.native(t, with), rows, s.w.in.inserts[t], nil
+	defer s.mu.Unlock()
+	s.records, s.memory = records, memory
 }
 
-func tableNamed(name string) column.Table {
-	for t := range column.TableCount {
-		if t.String() == name {
-			return t
-		}
-	}
-	panic("BUG: rows in memory of an unknown table " + name)
+// inMemory returns the records; nil if they are not in memory.
+func (s *segment) inMemory() [][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.records
 }
 
 // ranges returns the ranges of records that are sent as one block each. Every range with rows that are not stored is
@@ -177,16 +136,7 @@ func (s *segment) plan(table string) ([]journal.Range, error) {
 
 // extents returns what every record has of a table.
 func (s *segment) extents(table string) ([]extent, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	extents := make([]extent, s.j.Len())
-	if s.parts != nil {
-		t := tableNamed(table)
-		for i, p := range s.parts {
-			extents[i] = extent{p.rows[t], p.sizes[t]}
-		}
-		return extents, nil
-	}
 	return extents, s.each(func(i int, name string, rows, bytes int) {
 		if name == table {
 			extents[i] = extent{rows, bytes}
@@ -228,15 +178,15 @@ func (s *segment) halve(ctx context.Context, table string, r journal.Range) (lef
 // finish notes that a table is done.
 func (s *segment) finish(table string) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.done = append(s.done, table)
 	s.left--
+	last := s.left == 0
 	if s.since.IsZero() {
 		s.since = time.Now()
 	}
-	if s.left == 0 && s.parts != nil {
-		s.spilled = true
-		s.forget()
+	s.w.keeper.done(s, last)
+	s.mu.Unlock()
+	if last {
+		s.spill()
 	}
-	s.w.keeper.done(s, s.left == 0)
 }

@@ -66,6 +66,7 @@ type Settings struct {
 	progressAfter time.Duration // After which it is kept on disk that a table is stored while others are not (5 s).
 	feedPause     time.Duration // After which a segment that cannot be read is tried again (30 s).
 	patience      time.Duration // How long Shutdown waits for a ClickHouse that does not take rows (2 s).
+	calm          time.Duration // How long Shutdown waits when nothing is stored, such as for an answer (10 s).
 }
 
 func (s Settings) withDefaults() Settings {
@@ -89,6 +90,7 @@ func (s Settings) withDefaults() Settings {
 	wait(&s.progressAfter, 5*time.Second)
 	wait(&s.feedPause, 30*time.Second)
 	wait(&s.patience, 2*time.Second)
+	wait(&s.calm, 10*time.Second)
 	set(&s.Senders, 2)
 	set(&s.Mappers, 4)
 	if s.Client == nil {

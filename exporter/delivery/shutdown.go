@@ -11,8 +11,6 @@ import (
 const (
 	// shutdownReserve is what is left of the time to shut down when sending ends.
 	shutdownReserve = time.Second
-	// shutdownCalm ends sending when nothing is stored for so long, such as when ClickHouse does not answer.
-	shutdownCalm = 10 * time.Second
 	// closeTimeout bounds closing the journal, which waits for the disk only.
 	closeTimeout = 5 * time.Second
 )
@@ -71,7 +69,7 @@ func (w *Writer) drain(ctx context.Context, began time.Time) {
 		if n := w.lanes.count(); n != last {
 			moved, last = time.Now(), n
 		}
-		if time.Since(moved) > shutdownCalm || w.hopeless(left, began) {
+		if time.Since(moved) > w.set.calm || w.hopeless(left, began) {
 			return
 		}
 		select {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -30,7 +29,6 @@ type Writer struct {
 	disk     *disk
 	pressure *pressure
 	letters  *letters
-	waiting  atomic.Int64 // Bytes of closed segments in memory.
 
 	life context.Context //nolint:containedctx // Of the goroutines below.
 	stop context.CancelFunc
@@ -138,13 +136,6 @@ func (w *Writer) enter() bool {
 		w.appends.Add(1)
 	}
 	return !w.closed
-}
-
-// release lets go of the rows of a part.
-func (w *Writer) release(p *part) {
-	w.gate.add(-p.bytes)
-	w.enc.releaseSet(p.set)
-	p.set = nil
 }
 
 // QueueBytes returns how many bytes of rows are in memory.
