@@ -3,6 +3,8 @@ package main
 import (
 	"flag"
 	"fmt"
+	"os"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -33,13 +35,13 @@ func acknowledgement(b *testing.B) {
 	require.NoError(b, err)
 	defer sender.close()
 
-	collector, engine := useOf(l.collector.Process.Pid), useOf(l.engine.Process.Pid)
+	collector, engine, self := useOf(l.collector.Process.Pid), useOf(l.engine.Process.Pid), useOf(os.Getpid())
 	stop := make(chan struct{})
 	began := time.Now()
 	time.AfterFunc(*warmUp+*loadFor, func() { close(stop) })
 	sender.run(b.Context(), stop)
 	lasted := time.Since(began)
-	collectorEnd, engineEnd := useOf(l.collector.Process.Pid), useOf(l.engine.Process.Pid)
+	collectorEnd, engineEnd, selfEnd := useOf(l.collector.Process.Pid), useOf(l.engine.Process.Pid), useOf(os.Getpid())
 
 	sent := sender.snapshot()
 	var latencies []time.Duration
@@ -68,8 +70,9 @@ func acknowledgement(b *testing.B) {
 	groups, requests := l.metric(b, prefix+"fsync_duration_count"), l.metric(b, prefix+"append_duration_count")
 	fmt.Printf("  of it in the journal: %s on average, with %.1f requests per fdatasync, which took %s on average; the rest is receiving and mapping\n",
 		round(seconds(l.metric(b, prefix+"append_duration_sum")/requests)), requests/groups, round(seconds(l.metric(b, prefix+"fsync_duration_sum")/groups)))
-	fmt.Printf("  cores used: collector %.2f, engine %.2f; collector's memory at most %d MiB\n",
-		(collectorEnd.cpu-collector.cpu).Seconds()/lasted.Seconds(), (engineEnd.cpu-engine.cpu).Seconds()/lasted.Seconds(), collectorEnd.peak>>20)
+	cores := func(from, to processUse) float64 { return (to.cpu - from.cpu).Seconds() / lasted.Seconds() }
+	fmt.Printf("  cores used, of %d: collector %.2f, engine %.2f, sender %.2f; the collector's memory: at most %d MiB\n",
+		runtime.NumCPU(), cores(collector, collectorEnd), cores(engine, engineEnd), cores(self, selfEnd), collectorEnd.peak>>20)
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
