@@ -25,8 +25,12 @@ type answer struct {
 	acknowledged bool
 	final        bool          // Not to be sent again.
 	wait         time.Duration // What the server asked for; 0 if it did not.
+	code         string        // What was wrong, in a word.
 	text         string        // What was wrong.
 }
+
+// noAnswer is the code of an attempt that got none.
+const noAnswer = "HTTP without answer"
 
 // client sends requests in one of OTLP's transports.
 type client interface {
@@ -56,19 +60,19 @@ func (c *httpClient) send(ctx context.Context, s signal, body []byte) answer {
 	req.GetBody = nil // Whether to send again is for the sender to decide.
 	resp, err := c.client.Do(req)
 	if err != nil {
-		return answer{text: err.Error()}
+		return answer{code: noAnswer, text: err.Error()}
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return answer{text: err.Error()}
+		return answer{code: noAnswer, text: err.Error()}
 	}
 	switch resp.StatusCode {
 	case http.StatusOK:
 		return accepted(text)
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
-		return answer{wait: time.Duration(seconds) * time.Second, text: resp.Status}
+		return answer{wait: time.Duration(seconds) * time.Second, code: "HTTP " + strconv.Itoa(resp.StatusCode), text: string(text)}
 	default:
 		return answer{final: true, text: fmt.Sprintf("%s: %q", resp.Status, text)}
 	}
@@ -114,7 +118,7 @@ func (c *grpcClient) send(ctx context.Context, s signal, body []byte) answer {
 		return accepted(text)
 	}
 	st := status.Convert(err)
-	a := answer{text: st.Code().String() + ": " + st.Message()}
+	a := answer{code: st.Code().String(), text: st.Code().String() + ": " + st.Message()}
 	for _, d := range st.Details() {
 		if info, ok := d.(*errdetails.RetryInfo); ok {
 			a.wait = info.GetRetryDelay().AsDuration()

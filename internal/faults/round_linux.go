@@ -21,7 +21,7 @@ type result struct {
 	took     time.Duration
 	faults   []string
 	requests int
-	repeats  int
+	repeats  map[string]int // By what the answer was.
 	tallies  [tableCount]tally
 	problems []string
 }
@@ -30,7 +30,7 @@ type result struct {
 func (r *Runner) play(ctx context.Context, seed uint64) (*result, error) {
 	began := time.Now()
 	p := newPlan(seed, r.kinds)
-	res := &result{seed: seed}
+	res := &result{seed: seed, repeats: map[string]int{}}
 
 	settled, cancel := context.WithTimeout(ctx, p.traffic+settleTimeout)
 	defer cancel()
@@ -56,7 +56,9 @@ func (r *Runner) play(ctx context.Context, seed uint64) (*result, error) {
 	var sent []*request
 	for i, s := range list {
 		sent = append(sent, s.sent...)
-		res.repeats += s.repeats
+		for code, n := range s.repeats {
+			res.repeats[code] += n
+		}
 		for _, text := range s.refused {
 			res.problems = append(res.problems, "a good request was refused for good: "+text)
 		}

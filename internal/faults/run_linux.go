@@ -120,7 +120,10 @@ func (r *Runner) keep() error {
 
 // String is the line of a round.
 func (res *result) String() string {
-	var acknowledged, lost, doubled int
+	var acknowledged, lost, doubled, repeats int
+	for _, n := range res.repeats {
+		repeats += n
+	}
 	for _, y := range res.tallies {
 		acknowledged += y.acknowledged
 		lost += len(y.lost)
@@ -128,7 +131,7 @@ func (res *result) String() string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d: %.1f s, %d requests, %d repeats, %d rows acknowledged, %d lost, %d doubled; %s",
-		res.seed, res.took.Seconds(), res.requests, res.repeats, acknowledged, lost, doubled, strings.Join(res.faults, " "))
+		res.seed, res.took.Seconds(), res.requests, repeats, acknowledged, lost, doubled, strings.Join(res.faults, " "))
 	for _, p := range res.problems {
 		b.WriteString("\n  " + p)
 	}
@@ -138,12 +141,14 @@ func (res *result) String() string {
 // summary tells what all rounds came to.
 func summary(r *Runner, results []*result, took time.Duration) string {
 	var b strings.Builder
-	faults := map[string]int{}
-	var total, requests, repeats int
+	faults, repeats := map[string]int{}, map[string]int{}
+	var total, requests int
 	var acknowledged, stored, lost, doubled [tableCount]int
 	for _, res := range results {
 		requests += res.requests
-		repeats += res.repeats
+		for code, n := range res.repeats {
+			repeats[code] += n
+		}
 		for _, f := range res.faults {
 			faults[f]++
 			total++
@@ -155,9 +160,14 @@ func summary(r *Runner, results []*result, took time.Duration) string {
 			doubled[t] += len(y.doubled)
 		}
 	}
-	fmt.Fprintf(&b, "%d rounds in %.0f s, %d requests, %d repeats, %d faults\n", len(results), took.Seconds(), requests, repeats, total)
+	fmt.Fprintf(&b, "%d rounds in %.0f s, %d requests, %d faults\n", len(results), took.Seconds(), requests, total)
 	fmt.Fprintf(&b, "  %d starts of the collector, %d of the engine; %d flushes to disk and %d looks at the clock were interfered with\n",
 		r.collector.starts, r.engine.starts, r.launchers.flushes.count(), r.launchers.clock.count())
+	b.WriteString("  requests sent again after")
+	for _, code := range slices.Sorted(maps.Keys(repeats)) {
+		fmt.Fprintf(&b, " %s: %d;", code, repeats[code])
+	}
+	b.WriteString("\n")
 	for _, name := range slices.Sorted(maps.Keys(faults)) {
 		fmt.Fprintf(&b, "  %-20s %d\n", name, faults[name])
 	}

@@ -129,6 +129,9 @@ func (r *Runner) collectorCommand() *exec.Cmd {
 		"service::telemetry::metrics::readers=[{pull: {exporter: {prometheus: {host: " + host + ", port: 8888}}}}]",
 		"exporters::agenttrail::endpoint=http://" + r.net.clickhouseProxy,
 		"exporters::agenttrail::journal::directory=" + r.journalDir,
+		// So little that it fills up, and that rows are read back from the journal, while the engine is away.
+		"exporters::agenttrail::journal::max_bytes=1500000",
+		"exporters::agenttrail::max_queue_bytes=4000000",
 		"exporters::agenttrail::timeout=3s",
 		"exporters::agenttrail::retry::max_interval=1s",
 	}

@@ -21,12 +21,12 @@ type sender struct {
 	gen     *generator
 	rng     *rand.Rand
 	sent    []*request
-	refused []string // Answers after which a good request must not be sent again.
-	repeats int
+	refused []string       // Answers after which a good request must not be sent again.
+	repeats map[string]int // Attempts that were repeated, by code.
 }
 
 func newSender(seed, number uint64, c client) *sender {
-	return &sender{client: c, gen: newGenerator(seed, number), rng: rand.New(rand.NewPCG(seed, 1000+number))} //nolint:gosec // To be repeatable.
+	return &sender{client: c, repeats: map[string]int{}, gen: newGenerator(seed, number), rng: rand.New(rand.NewPCG(seed, 1000+number))} //nolint:gosec // To be repeatable.
 }
 
 // run sends until the round's traffic ends, and goes on with what is not acknowledged until ctx is done.
@@ -68,7 +68,7 @@ func (s *sender) deliver(ctx context.Context, req *request) error {
 		case s.rng.IntN(30) == 0:
 			return nil // A client that ends, or whose memory is full, gives up what it has.
 		}
-		s.repeats++
+		s.repeats[a.code]++
 		wait := a.wait
 		if wait == 0 {
 			wait = backoff/2 + time.Duration(s.rng.Int64N(int64(backoff)))
