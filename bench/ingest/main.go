@@ -62,7 +62,7 @@ func mainErr(ctx context.Context) (err error) {
 	flag.IntVar(&b.clients, "clients", 8, "requests under way at a time")
 	flag.IntVar(&b.shape.runsPerRequest, "runs", 64, "runs per request, of 8 spans each")
 	flag.IntVar(&b.shape.templates, "templates", 0, "different requests; more are copies of these with other ids and times; as many as are sent if 0")
-	flag.BoolVar(&b.keep, "keep", false, "leave the folder with logs and data")
+	flag.BoolVar(&b.keep, "keep", false, "leave the folder with logs and data, and the databases in it")
 	only := flag.String("only", "", "names of systems, such as direct,contrib; all if empty")
 	flag.Parse()
 	b.requests = max(1, spans/(b.shape.runsPerRequest*spansPerRun))
@@ -223,6 +223,9 @@ func (b *bench) turn(ctx context.Context, s *system, m *mix, round int) (r *resu
 	r.memory = float64(peak) / (1 << 20)
 	if r.disk, err = b.disk(ctx, database, float64(all)*spansPerRun); err != nil {
 		return nil, err
+	}
+	if b.keep {
+		return r, nil
 	}
 	_, err = b.ask(ctx, "DROP DATABASE "+database+" SYNC")
 	return r, err

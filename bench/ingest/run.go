@@ -42,7 +42,7 @@ func (b *builder) run() *run {
 		agent: fmt.Sprintf("agent-%02d", min(39, int(b.r.ExpFloat64()*10))),
 		user:  fmt.Sprintf("user-%05d", b.r.IntN(5000)), session: b.uuid(),
 		model: m.name, provider: m.provider, failed: b.r.IntN(20) == 0,
-		start: b.start + b.r.Uint64N(600e9),
+		start: b.start + b.r.Uint64N(requestSpread),
 	}
 	at := r.start + 2e6
 	for i := range r.steps {

@@ -78,7 +78,7 @@ func sendFrom(ctx context.Context, addr string, m *mix, first, n, clients int) (
 					templates []template
 				}{{tracesMethod, m.traces}, {logsMethod, m.logs}} {
 					t := &x.templates[int(i)%len(x.templates)]
-					body = t.stamp(body, uint64(i)+1, i*1e6)
+					body = t.stamp(body, uint64(i)+1, i*requestSpacing)
 					if err := export(x.method, &body); err != nil {
 						cancel(err)
 						return

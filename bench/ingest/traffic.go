@@ -24,6 +24,13 @@ const (
 	logsPerRun  = 4
 )
 
+// The runs of one request begin within a few seconds of each other, as in what an SDK sends every 5 s; and requests
+// follow each other as those of a busy installation do, about 10,000 spans per second.
+const (
+	requestSpread  = 10e9 // ns
+	requestSpacing = 50e6 // ns
+)
+
 // shape is how a mix is cut into requests.
 type shape struct {
 	runsPerRequest int
