@@ -4,6 +4,9 @@
 -- SystemErrors replaces rows of one id, because an exception often arrives both as a span event and as a log record,
 -- in different requests.
 -- The deduplication window makes a retried INSERT with the same token harmless on a single node.
+-- Spans of one trace lie together: they have ids, users and sessions in common, and are read together.
+-- Columns share one file up to 128 MiB of data, so that an INSERT makes ten files and not a hundred. Merges wait until a
+-- dozen parts of like size are there, so that a row is written again half as often. Figures: docs/performance.md.
 
 CREATE TABLE IF NOT EXISTS ${DATABASE}.AgentExecution${LOCAL} ${ON_CLUSTER}
 (
@@ -41,7 +44,7 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.AgentExecution${LOCAL} ${ON_CLUSTER}
     serviceName       LowCardinality(String)             COMMENT 'service.name of the resource' CODEC(ZSTD(1)),
     environment       LowCardinality(String)             COMMENT 'deployment.environment.name of the resource' CODEC(ZSTD(1)),
     dialect           LowCardinality(String)             COMMENT 'Instrumentation dialect that told us that this span is a run' CODEC(ZSTD(1)),
-    attributes        Map(LowCardinality(String), String) COMMENT 'Span attributes, values as text, structures as JSON' CODEC(ZSTD(1)),
+    attributes        Map(LowCardinality(String), String) COMMENT 'Span attributes, values as text, structures as JSON' CODEC(ZSTD(2)),
     ingestedAt        DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When the row was stored' CODEC(Delta(8), ZSTD(1)),
     INDEX idx_id id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_traceId traceId TYPE bloom_filter(0.001) GRANULARITY 1,
@@ -52,7 +55,7 @@ ENGINE = ${MERGETREE}
 PARTITION BY toDate(startedAt)
 ORDER BY (agentId, startedAt)
 TTL toDateTime(startedAt) + toIntervalDay(${RETENTION_AGENT_EXECUTION_DAYS})
-SETTINGS ttl_only_drop_parts = 1${DEDUP_SETTINGS}
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 134217728, merge_selector_base = 12${DEDUP_SETTINGS}
 COMMENT 'One row per run of an agent';
 
 CREATE TABLE IF NOT EXISTS ${DATABASE}.Span${LOCAL} ${ON_CLUSTER}
@@ -86,7 +89,7 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.Span${LOCAL} ${ON_CLUSTER}
     scopeName          LowCardinality(String) COMMENT 'Instrumentation scope' CODEC(ZSTD(1)),
     scopeVersion       LowCardinality(String) COMMENT 'Version of the instrumentation scope' CODEC(ZSTD(1)),
     resourceAttributes Map(LowCardinality(String), String) COMMENT 'Resource attributes, values as text' CODEC(ZSTD(1)),
-    attributes         Map(LowCardinality(String), String) COMMENT 'Span attributes, values as text, structures as JSON' CODEC(ZSTD(1)),
+    attributes         Map(LowCardinality(String), String) COMMENT 'Span attributes, values as text, structures as JSON' CODEC(ZSTD(2)),
     `events.timestamp` Array(DateTime64(9, 'UTC')) COMMENT 'Times of the span events' CODEC(ZSTD(1)),
     `events.name`      Array(LowCardinality(String)) COMMENT 'Names of the span events' CODEC(ZSTD(1)),
     `events.attributes` Array(Map(LowCardinality(String), String)) COMMENT 'Attributes of the span events' CODEC(ZSTD(1)),
@@ -99,9 +102,9 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.Span${LOCAL} ${ON_CLUSTER}
 )
 ENGINE = ${MERGETREE}
 PARTITION BY toDate(startedAt)
-ORDER BY (serviceName, name, toStartOfFiveMinutes(startedAt), startedAt)
+ORDER BY (toStartOfMinute(startedAt), traceId, startedAt)
 TTL toDateTime(startedAt) + toIntervalDay(${RETENTION_SPAN_DAYS})
-SETTINGS ttl_only_drop_parts = 1${DEDUP_SETTINGS}
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 134217728, merge_selector_base = 12${DEDUP_SETTINGS}
 COMMENT 'Every span, with what a waterfall needs';
 
 CREATE TABLE IF NOT EXISTS ${DATABASE}.AgentLog${LOCAL} ${ON_CLUSTER}
@@ -132,7 +135,7 @@ ENGINE = ${MERGETREE}
 PARTITION BY toDate(timestamp)
 ORDER BY (agentId, timestamp)
 TTL toDateTime(timestamp) + toIntervalDay(${RETENTION_AGENT_LOG_DAYS})
-SETTINGS ttl_only_drop_parts = 1${DEDUP_SETTINGS}
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 134217728, merge_selector_base = 12${DEDUP_SETTINGS}
 COMMENT 'One row per log record';
 
 CREATE TABLE IF NOT EXISTS ${DATABASE}.RequestLog${LOCAL} ${ON_CLUSTER}
@@ -170,7 +173,7 @@ ENGINE = ${MERGETREE}
 PARTITION BY toDate(timestamp)
 ORDER BY (serviceName, route, timestamp)
 TTL toDateTime(timestamp) + toIntervalDay(${RETENTION_REQUEST_LOG_DAYS})
-SETTINGS ttl_only_drop_parts = 1${DEDUP_SETTINGS}
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 134217728, merge_selector_base = 12${DEDUP_SETTINGS}
 COMMENT 'One row per HTTP request that a service answered';
 
 CREATE TABLE IF NOT EXISTS ${DATABASE}.SystemErrors${LOCAL} ${ON_CLUSTER}
@@ -198,5 +201,5 @@ ENGINE = ${REPLACINGMERGETREE}
 PARTITION BY toDate(timestamp)
 ORDER BY (fingerprint, id)
 TTL toDateTime(timestamp) + toIntervalDay(${RETENTION_SYSTEM_ERRORS_DAYS})
-SETTINGS ttl_only_drop_parts = 1${DEDUP_SETTINGS}
+SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 134217728, merge_selector_base = 12${DEDUP_SETTINGS}
 COMMENT 'One row per error, wherever it was reported; the same error told twice, by a span and by a log record, has one id and becomes one row when parts merge: add FINAL, or count distinct ids';
