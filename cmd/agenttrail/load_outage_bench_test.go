@@ -20,7 +20,7 @@ var (
 	outageRate  = flag.Float64("rate", 1000, "spans per second of BenchmarkOutage")
 	outageLimit = flag.Int("memory-mib", 1024, "memory limit of the collector in BenchmarkOutage, in MiB")
 	outageQueue = flag.Int("queue-mib", 64, "max_queue_bytes of the exporter in BenchmarkOutage, in MiB")
-	outageOrder = flag.Duration("order", 10*time.Second, "by how much BenchmarkOutage lets an older request be stored after a newer one")
+	outageOrder = flag.Duration("order", 15*time.Second, "by how much BenchmarkOutage lets an older request be stored after a newer one")
 )
 
 // BenchmarkOutage kills ClickHouse while spans arrive, lets them go on to arrive while it is away and after it is back,
