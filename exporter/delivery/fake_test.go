@@ -85,11 +85,19 @@ func (f *fakeClickHouse) serve(t *testing.T, w http.ResponseWriter, r *http.Requ
 	rows := decodeBody(t, body, q.Get("decompress") == "1")
 	f.mu.Lock()
 	f.calls = append(f.calls, c)
+	fault := f.fault
 	f.mu.Unlock()
-	if f.fault != nil && f.fault(w, c, rows) {
+	if fault != nil && fault(w, c, rows) {
 		return
 	}
 	f.store(c, rows)
+}
+
+// change replaces the fault while requests arrive.
+func (f *fakeClickHouse) change(fault func(w http.ResponseWriter, c insertCall, rows []map[string]any) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fault = fault
 }
 
 func (f *fakeClickHouse) store(c insertCall, rows []map[string]any) {

@@ -92,19 +92,19 @@ func TestPiecesOfABlockAreTheSameAfterARestart(t *testing.T) {
 	var once sync.Once
 	poisoned := fake.fault
 	stopped := make(chan struct{})
-	fake.fault = func(w http.ResponseWriter, c insertCall, rows []map[string]any) bool {
+	fake.change(func(w http.ResponseWriter, c insertCall, rows []map[string]any) bool {
 		if strings.HasSuffix(c.token, "/0-4") { // Stored, and never heard of.
 			fake.store(c, rows)
 			once.Do(func() { close(stopped) })
 			return exception(w, 500, 252, "Too many parts")
 		}
 		return poisoned(w, c, rows)
-	}
+	})
 	close(goOn)
 	<-stopped
 	shutdown(t, w)
 	require.Len(t, fake.stored(column.TableAgentLog), 1+4)
-	fake.fault = poisoned
+	fake.change(poisoned)
 	w = newTestWriter(t, fake.URL, func(changed *Settings) {
 		changed.Journal.Dir = s.Journal.Dir
 		changed.MaxBlockRows = 2 // Another limit must not cut what was cut already.

@@ -82,7 +82,6 @@ func TestARequestIsStoredInEveryTable(t *testing.T) {
 				require.Len(t, fake.stored(table), 1, table.String())
 			}
 			require.Len(t, fake.stored(column.TableAgentLog)[0]["message"], 5_000_000)
-			require.Len(t, fake.seen(), int(column.TableCount))
 			tokens := map[string]bool{}
 			for _, c := range fake.seen() {
 				require.Equal(t, "u", c.header.Get("X-ClickHouse-User"))
@@ -151,7 +150,7 @@ func TestRowsDoNotWaitForMoreThanAFewSeconds(t *testing.T) {
 	require.NoError(t, put(t.Context(), w, "held"))
 	eventually(t, func() bool { return n.Load() == 1 })
 	require.NoError(t, put(t.Context(), w, "next"))
-	eventually(t, func() bool { records, _, _ := w.journal.OpenStats(); return records == 0 }, "the segment is closed although the last one is not stored")
+	eventually(t, func() bool { return w.lanes.count() == 2 }, "the segment is closed although the last one is not stored")
 	close(goOn)
 	drained(t, w)
 }
