@@ -1,13 +1,16 @@
 package column
 
 import (
+	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"reflect"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -225,11 +228,12 @@ func TestLayoutsThatCannotBeRead(t *testing.T) {
 		return `[{"table":"T","columns":[{"name":"c","type":` + string(column) + `}]}]`
 	}
 	for layout, problem := range map[string]string{
-		"":                              "unexpected end",
-		"[]":                            "no tables",
-		`[{"table":"T"}]`:               "no columns",
-		text("String") + "x":            "invalid character",
-		`[{"table":"","columns":[{}]}]`: "has no name",
+		"":                   "unexpected end",
+		"[]":                 "no tables",
+		`[{"table":"T"}]`:    "no columns",
+		text("String") + "x": "invalid character",
+		`[{"table":"","columns":[{"name":"c","type":"UUID"}]}]`:                                                       "has no name",
+		`[{"table":"T","columns":[{"name":"","type":"UUID"}]}]`:                                                       "has no name",
 		`[{"table":"T","columns":[{"name":"c","type":"UUID"}]},{"table":"T","columns":[{"name":"c","type":"UUID"}]}]`: "is there twice",
 		`[{"table":"T","columns":[{"name":"c","type":"UUID"},{"name":"c","type":"Bool"}]}]`:                           "is there twice",
 		text(""):                       "does not know type",
@@ -266,4 +270,45 @@ func TestAppendingRecordsAllocatesNothing(t *testing.T) {
 	fill()
 	// The maps of dictionaries may grow again.
 	require.LessOrEqual(t, testing.AllocsPerRun(5, fill), 10.0, "for 35000 rows")
+}
+
+// TestTypesThatThisLayoutDoesNotHave reads a value of each as ClickHouse's own client would have sent it.
+func TestTypesThatThisLayoutDoesNotHave(t *testing.T) {
+	t.Parallel()
+	for typ, c := range map[string]struct {
+		bytes string
+		value string
+	}{
+		"UInt8":                {"\xff", "255"},
+		"UInt16":               {"\x01\x02", "513"},
+		"UInt32":               {"\x01\x00\x00\x80", "2147483649"},
+		"UInt64":               {"\x01\x00\x00\x00\x00\x00\x00\x80", "9223372036854775809"},
+		"Int8":                 {"\xff", "-1"},
+		"Int16":                {"\xfe\xff", "-2"},
+		"Int32":                {"\xfd\xff\xff\xff", "-3"},
+		"Int64":                {"\xfc\xff\xff\xff\xff\xff\xff\xff", "-4"},
+		"Float32":              {"\x00\x00\xc0\x3f", "1.5"},
+		"IPv4":                 {"\x01\x00\x00\x7f", "127.0.0.1"},
+		"IPv6":                 {strings.Repeat("\x00", 15) + "\x01", "::1"},
+		"DateTime":             {"\x00\x00\x00\x00", "1970-01-01 00:00:00 +0000 UTC"},
+		"DateTime64(3)":        {"\x00\x00\x00\x00\x00\x00\x00\x00", "1970-01-01 00:00:00 +0000 UTC"},
+		"Decimal(9, 2)":        {"\xd2\x04\x00\x00", "12.34"},
+		"Decimal(10, 2)":       {"\xd2\x04\x00\x00\x00\x00\x00\x00", "12.34"},
+		"Decimal(19, 2)":       {"\xd2\x04" + strings.Repeat("\x00", 14), "12.34"},
+		"Array(Float32)":       {"\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\xc0\x3f", "[1.5]"},
+		"Enum8('\u00e4' = -2)": {"\xfe", "\u00e4"},
+	} {
+		layout, err := json.Marshal([]TableLayout{{Table: "T", Columns: []Column{{Name: "c", Type: typ}}}})
+		require.NoError(t, err)
+		blocks, err := NewBlocks(layout)
+		require.NoError(t, err)
+		data := append(binary.LittleEndian.AppendUint64([]byte{recordVersion, 1, 0, 1}, uint64(len(c.bytes))), c.bytes...)
+		require.NoError(t, blocks.Append(data), typ)
+		rows := decode(t, blocks.AppendNative(nil, "T"))
+		require.Len(t, rows, 1)
+		if at, ok := rows[0]["c"].(time.Time); ok {
+			rows[0]["c"] = at.UTC()
+		}
+		require.Equal(t, c.value, fmt.Sprint(rows[0]["c"]), typ)
+	}
 }
