@@ -204,7 +204,7 @@ func TestStopTimeIsShared(t *testing.T) {
 	t.Parallel()
 	s := start(t, testServer(t.TempDir()))
 	require.NoError(t, syscall.Kill(s.Pids()["ClickHouse"], syscall.SIGSTOP))
-	ctx, cancel := contextWithTimeout(t, 12*time.Second)
+	ctx, cancel := contextWithTimeout(t, 40*time.Second)
 	defer cancel()
 	err := s.Shutdown(ctx)
 	require.ErrorContains(t, err, "stop ClickHouse: it had not ended in time and was killed")

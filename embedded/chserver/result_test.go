@@ -273,11 +273,19 @@ func TestKillQueryAndIDs(t *testing.T) {
 	}, 10*time.Second, 50*time.Millisecond)
 	requireException(t, <-done, 500, 394, "QUERY_WAS_CANCELLED")
 
-	go func() { done <- post(t, ch, "SELECT sleepEachRow(3) FROM numbers(1)", "query_id", "twice") }()
+	go func() {
+		for {
+			a := post(t, ch, "SELECT sleepEachRow(3) FROM numbers(20) SETTINGS max_block_size = 1", "query_id", "twice")
+			if a.header.Get("X-ClickHouse-Exception-Code") != "216" { // Else the other query had the id.
+				done <- a
+				return
+			}
+		}
+	}()
 	require.Eventually(t, func() bool {
 		a := post(t, ch, "SELECT 1", "query_id", "twice")
 		return a.header.Get("X-ClickHouse-Exception-Code") == "216"
-	}, 5*time.Second, 10*time.Millisecond)
+	}, 20*time.Second, 10*time.Millisecond)
 	require.Equal(t, "1\n", post(t, ch, "SELECT 1", "query_id", "twice", "replace_running_query", "1").body)
 	require.NotEqual(t, http.StatusOK, (<-done).status)
 }
@@ -310,7 +318,13 @@ func TestSessions(t *testing.T) {
 
 	done := make(chan answer, 1)
 	go func() {
-		done <- in("SELECT sleepEachRow(2) FROM numbers(100) SETTINGS max_block_size = 1", "query_id", t.Name())
+		for {
+			a := in("SELECT sleepEachRow(2) FROM numbers(100) SETTINGS max_block_size = 1", "query_id", t.Name())
+			if a.header.Get("X-ClickHouse-Exception-Code") != "373" { // Else the other request held the session.
+				done <- a
+				return
+			}
+		}
 	}()
 	for in("SELECT 1").header.Get("X-ClickHouse-Exception-Code") != "373" {
 		require.Empty(t, done)
