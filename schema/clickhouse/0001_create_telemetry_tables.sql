@@ -4,7 +4,8 @@
 -- SystemErrors replaces rows of one id, because an exception often arrives both as a span event and as a log record,
 -- in different requests.
 -- The deduplication window makes a retried INSERT with the same token harmless on a single node.
--- Spans of one trace lie together: they have ids, users and sessions in common, and are read together.
+-- Spans of one trace lie together: they have ids, users and sessions in common, and are read together. Granules of Span
+-- are small, because its attributes are large: a question about one trace reads two granules.
 -- Columns share one file up to 128 MiB of data, so that an INSERT makes ten files and not a hundred. Merges wait until a
 -- dozen parts of like size are there, so that a row is written again half as often. Figures: docs/performance.md.
 
@@ -104,7 +105,7 @@ ENGINE = ${MERGETREE}
 PARTITION BY toDate(startedAt)
 ORDER BY (toStartOfMinute(startedAt), traceId, startedAt)
 TTL toDateTime(startedAt) + toIntervalDay(${RETENTION_SPAN_DAYS})
-SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 134217728, merge_selector_base = 12${DEDUP_SETTINGS}
+SETTINGS ttl_only_drop_parts = 1, index_granularity = 2048, min_bytes_for_wide_part = 134217728, merge_selector_base = 12${DEDUP_SETTINGS}
 COMMENT 'Every span, with what a waterfall needs';
 
 CREATE TABLE IF NOT EXISTS ${DATABASE}.AgentLog${LOCAL} ${ON_CLUSTER}
