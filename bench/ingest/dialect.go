@@ -34,14 +34,14 @@ var dialects = []*dialect{
 				text("gen_ai.response.id", "resp_"+b.uuid()), double("gen_ai.request.temperature", 0.2), number("gen_ai.request.max_tokens", 4096),
 				number("gen_ai.usage.input_tokens", s.input), number("gen_ai.usage.output_tokens", s.output), number("gen_ai.usage.cache_read.input_tokens", s.input/3),
 				list("gen_ai.response.finish_reasons", "stop"), text("server.address", "api."+r.provider+".com"), number("server.port", 443),
-				text("gen_ai.input.messages", `[{"role":"user","parts":[{"type":"text","content":"`+b.sentence(b.length(500))+`"}]}]`),
-				text("gen_ai.output.messages", `[{"role":"assistant","parts":[{"type":"text","content":"`+b.sentence(b.length(300))+`"}]}]`),
+				text("gen_ai.input.messages", parts(b.heard(r, 500))),
+				text("gen_ai.output.messages", `[{"role":"assistant","parts":[{"type":"text","content":"`+r.say("assistant", b.sentence(b.length(300)))+`"}]}]`),
 			}
 		},
-		tool: func(b *builder, _ *run, s *step) (string, []*common.KeyValue) {
+		tool: func(b *builder, r *run, s *step) (string, []*common.KeyValue) {
 			return "execute_tool " + s.tool, []*common.KeyValue{
 				text("gen_ai.operation.name", "execute_tool"), text("gen_ai.tool.name", s.tool), text("gen_ai.tool.type", "function"), text("gen_ai.tool.call.id", "call_"+b.uuid()),
-				text("gen_ai.tool.call.arguments", `{"query":"`+b.sentence(b.length(60))+`"}`), text("gen_ai.tool.call.result", b.sentence(b.length(250))),
+				text("gen_ai.tool.call.arguments", `{"query":"`+b.sentence(b.length(60))+`"}`), text("gen_ai.tool.call.result", r.say("tool", b.sentence(b.length(250)))),
 			}
 		},
 	},
@@ -55,19 +55,22 @@ var dialects = []*dialect{
 			}
 		},
 		model: func(b *builder, r *run, s *step) (string, []*common.KeyValue) {
-			return "ChatModel", []*common.KeyValue{
+			attrs := []*common.KeyValue{
 				text("openinference.span.kind", "LLM"), text("llm.model_name", r.model), text("llm.provider", r.provider), text("llm.system", r.provider), text("session.id", r.session),
 				number("llm.token_count.prompt", s.input), number("llm.token_count.completion", s.output), number("llm.token_count.total", s.input+s.output),
 				text("llm.invocation_parameters", `{"temperature":0.2,"max_tokens":4096}`),
 				text("llm.input_messages.0.message.role", "system"), text("llm.input_messages.0.message.content", b.sentence(b.length(200))),
-				text("llm.input_messages.1.message.role", "user"), text("llm.input_messages.1.message.content", b.sentence(b.length(300))),
-				text("llm.output_messages.0.message.role", "assistant"), text("llm.output_messages.0.message.content", b.sentence(b.length(300))),
 			}
+			for i, m := range b.heard(r, 300) {
+				at := fmt.Sprintf("llm.input_messages.%d.message.", i+1)
+				attrs = append(attrs, text(at+"role", m.role), text(at+"content", m.text))
+			}
+			return "ChatModel", append(attrs, text("llm.output_messages.0.message.role", "assistant"), text("llm.output_messages.0.message.content", r.say("assistant", b.sentence(b.length(300)))))
 		},
 		tool: func(b *builder, r *run, s *step) (string, []*common.KeyValue) {
 			return s.tool, []*common.KeyValue{
 				text("openinference.span.kind", "TOOL"), text("tool.name", s.tool), text("tool.description", "Calls "+s.tool), text("session.id", r.session),
-				text("input.value", `{"query":"`+b.sentence(b.length(60))+`"}`), text("input.mime_type", "application/json"), text("output.value", b.sentence(b.length(250))),
+				text("input.value", `{"query":"`+b.sentence(b.length(60))+`"}`), text("input.mime_type", "application/json"), text("output.value", r.say("tool", b.sentence(b.length(250)))),
 			}
 		},
 	},
@@ -86,14 +89,14 @@ var dialects = []*dialect{
 				text("gen_ai.operation.name", "chat"), text("gen_ai.provider.name", r.provider), text("gen_ai.request.model", r.model), text("gen_ai.response.model", r.model),
 				text("gen_ai.response.id", "aitxt-"+b.uuid()[:24]), number("gen_ai.usage.input_tokens", s.input), number("gen_ai.usage.output_tokens", s.output),
 				list("gen_ai.response.finish_reasons", "tool-calls"), double("gen_ai.client.operation.duration", 0.7), double("gen_ai.client.operation.time_to_first_chunk", 0.2),
-				text("gen_ai.input.messages", `[{"role":"user","parts":[{"type":"text","content":"`+b.sentence(b.length(400))+`"}]}]`),
-				text("gen_ai.output.messages", `[{"role":"assistant","parts":[{"type":"text","content":"`+b.sentence(b.length(300))+`"}],"finish_reason":"tool-calls"}]`),
+				text("gen_ai.input.messages", parts(b.heard(r, 400))),
+				text("gen_ai.output.messages", `[{"role":"assistant","parts":[{"type":"text","content":"`+r.say("assistant", b.sentence(b.length(300)))+`"}],"finish_reason":"tool-calls"}]`),
 			}
 		},
-		tool: func(b *builder, _ *run, s *step) (string, []*common.KeyValue) {
+		tool: func(b *builder, r *run, s *step) (string, []*common.KeyValue) {
 			return "execute_tool " + s.tool, []*common.KeyValue{
 				text("gen_ai.operation.name", "execute_tool"), text("gen_ai.tool.name", s.tool), text("gen_ai.tool.type", "function"), text("gen_ai.tool.call.id", "call_"+b.uuid()[:24]),
-				double("gen_ai.execute_tool.duration", 0.1), text("gen_ai.tool.call.arguments", `{"query":"`+b.sentence(b.length(60))+`"}`), text("gen_ai.tool.call.result", b.sentence(b.length(200))),
+				double("gen_ai.execute_tool.duration", 0.1), text("gen_ai.tool.call.arguments", `{"query":"`+b.sentence(b.length(60))+`"}`), text("gen_ai.tool.call.result", r.say("tool", b.sentence(b.length(200)))),
 			}
 		},
 	},

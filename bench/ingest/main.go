@@ -62,6 +62,7 @@ func mainErr(ctx context.Context) (err error) {
 	flag.IntVar(&b.clients, "clients", 8, "requests under way at a time")
 	flag.IntVar(&b.shape.runsPerRequest, "runs", 64, "runs per request, of 8 spans each")
 	flag.IntVar(&b.shape.templates, "templates", 0, "different requests; more are copies of these with other ids and times; as many as are sent if 0")
+	flag.BoolVar(&b.shape.history, "history", true, "calls of models repeat the conversation so far, as conventions ask; else all text is new")
 	flag.BoolVar(&b.keep, "keep", false, "leave the folder with logs and data, and the databases in it")
 	only := flag.String("only", "", "names of systems, such as direct,contrib; all if empty")
 	flag.Parse()

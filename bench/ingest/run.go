@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/hex"
 	"fmt"
+	"strings"
 
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 	logs "go.opentelemetry.io/proto/otlp/logs/v1"
@@ -17,6 +18,40 @@ type run struct {
 	start                uint64 // ns since the epoch
 	failed               bool
 	steps                [stepsPerRun]step
+	said                 []message // So far.
+}
+
+// message is a part of the conversation of a run with a model.
+type message struct{ role, text string }
+
+// say adds to the conversation and returns what was said.
+func (r *run) say(role, text string) string {
+	r.said = append(r.said, message{role, text})
+	return text
+}
+
+// heard is what a call of a model is told, new text being about so long: the conversation so far, as the conventions
+// ask, or only what is new.
+func (b *builder) heard(r *run, mean int) []message {
+	if !b.history {
+		return []message{{"user", b.sentence(b.length(mean))}}
+	}
+	if len(r.said) == 0 {
+		r.say("user", b.sentence(b.length(mean)))
+	}
+	return r.said
+}
+
+// parts is a conversation as the GenAI conventions write it.
+func parts(said []message) string {
+	var s strings.Builder
+	for i, m := range said {
+		if i > 0 {
+			s.WriteByte(',')
+		}
+		s.WriteString(`{"role":"` + m.role + `","parts":[{"type":"text","content":"` + m.text + `"}]}`)
+	}
+	return "[" + s.String() + "]"
 }
 
 // step is a call of a model or, every other time, of a tool.

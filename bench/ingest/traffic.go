@@ -34,7 +34,8 @@ const (
 // shape is how a mix is cut into requests.
 type shape struct {
 	runsPerRequest int
-	templates      int // Different requests; all others differ from these only in ids and times.
+	templates      int  // Different requests; all others differ from these only in ids and times.
+	history        bool // Whether calls of models repeat the conversation so far.
 }
 
 // template is an encoded request and where its ids and times are, so that a copy of it can be made unlike all others
@@ -76,12 +77,13 @@ type builder struct {
 	r     *rand.Rand
 	words []string
 	start uint64 // ns since the epoch
+	shape
 }
 
 // newMix returns the traffic of a marketplace: 40 agents in three dialects, 5,000 users, a few models and tools, texts
 // of realistic length and words that do not repeat each other.
 func newMix(s shape, start uint64, seed uint64) (*mix, error) {
-	b := &builder{r: rand.New(rand.NewPCG(seed, 1)), start: start}
+	b := &builder{r: rand.New(rand.NewPCG(seed, 1)), start: start, shape: s}
 	for range 4000 {
 		n := 2 + b.r.IntN(9)
 		var w strings.Builder

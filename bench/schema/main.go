@@ -5,6 +5,8 @@
 //
 //	go run ./ingest -agenttrail ../bin/agenttrail -rounds 1 -keep
 //	go run ./schema -agenttrail ../bin/agenttrail -data DIR/clickhouse base=../schema/clickhouse other=/tmp/clickhouse contrib=contrib_0
+//
+// With -copies it fills the schemas with many copies of the sample and prints how long questions take.
 package main
 
 import (
@@ -52,6 +54,8 @@ func mainErr(ctx context.Context) (err error) {
 	flag.BoolVar(&b.columns, "columns", false, "print the bytes of every column")
 	flag.BoolVar(&b.perTable, "tables", false, "print the CPU of the INSERTs into every table")
 	flag.BoolVar(&b.keep, "keep", false, "leave the last database of every schema")
+	copies := flag.Int("copies", 0, "fill each schema with so many copies of the sample and ask questions, instead of measuring INSERTs")
+	asked := flag.Int("asked", 200, "how often each question is asked")
 	flag.Parse()
 	for g := range strings.SplitSeq(*groups, ",") {
 		n, err := strconv.Atoi(g)
@@ -73,12 +77,15 @@ func mainErr(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, b.engine.stop()) }()
 	for _, l := range b.schemas {
 		l.source = *ours
-		if l.database != "" && l.database == *rival {
-			l.source = *rival
+		if l.database != "" {
+			l.source = l.database
 		}
 	}
 	if b.runs, err = b.number(ctx, *ours, *rival); err != nil {
 		return err
+	}
+	if *copies > 0 {
+		return b.examine(ctx, *copies, *asked)
 	}
 	for _, spans := range b.groups {
 		if err := b.compare(ctx, spans); err != nil {

@@ -155,13 +155,13 @@ func (b *bench) turn(ctx context.Context, l *layout, inserts []insert, rows int,
 	}
 	r.disk = bytes / spans
 	if last && b.columns {
-		text, err := b.engine.ask(ctx, fmt.Sprintf(`SELECT table, column, round(sum(column_data_compressed_bytes) / %[2]f, 2) AS perSpan, round(sum(column_data_compressed_bytes) / sum(rows), 2) AS perRow
+		text, err := b.engine.ask(ctx, fmt.Sprintf(`SELECT * FROM (SELECT table, column, round(sum(column_data_compressed_bytes) / %[2]f, 2) AS perSpan, round(sum(column_data_compressed_bytes) / sum(rows), 2) AS perRow
 			FROM system.parts_columns WHERE active AND database = '%[1]s' GROUP BY table, column HAVING perSpan >= 0.3
 			UNION ALL SELECT table, 'indexes', round(sum(secondary_indices_compressed_bytes) / %[2]f, 2), round(sum(secondary_indices_compressed_bytes) / sum(rows), 2)
 			FROM system.parts WHERE active AND database = '%[1]s' GROUP BY table
 			UNION ALL SELECT table, 'everything', round(sum(bytes_on_disk) / %[2]f, 2), round(sum(bytes_on_disk) / sum(rows), 2)
 			FROM system.parts WHERE active AND database = '%[1]s' GROUP BY table
-			ORDER BY table, perSpan DESC FORMAT PrettyCompactMonoBlock`, database, spans))
+			) ORDER BY table, perSpan DESC FORMAT PrettyCompactMonoBlock`, database, spans))
 		if err != nil {
 			return nil, err
 		}
