@@ -148,20 +148,23 @@ func (in *instance) post(signal, contentType string, body []byte) (int, string, 
 func (in *instance) children(t *testing.T) map[string]int {
 	t.Helper()
 	found := map[string]int{}
-	for _, pid := range descendants(in.cmd.Process.Pid)[1:] {
-		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		if err != nil {
-			continue
+	require.Eventually(t, func() bool { // One that crashed is started again, and telemetry is acknowledged meanwhile.
+		clear(found)
+		for _, pid := range descendants(in.cmd.Process.Pid)[1:] {
+			line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+			if err != nil {
+				continue
+			}
+			args := strings.Split(string(line), "\x00")
+			switch {
+			case len(args) > 1 && args[1] == "clickhouse":
+				found["clickhouse"] = pid
+			case filepath.Base(args[0]) == "postgres":
+				found["postgres"] = pid
+			}
 		}
-		args := strings.Split(string(line), "\x00")
-		switch {
-		case len(args) > 1 && args[1] == "clickhouse":
-			found["clickhouse"] = pid
-		case filepath.Base(args[0]) == "postgres":
-			found["postgres"] = pid
-		}
-	}
-	require.Len(t, found, 2, "children of agenttrail up")
+		return len(found) == 2
+	}, time.Minute, 20*time.Millisecond, "children of agenttrail up")
 	return found
 }
 

@@ -36,7 +36,7 @@ type process struct {
 const restartPause = 200 * time.Millisecond
 
 // excuseLasts is how long after a fault an end may still be its doing: on a busy machine it takes time.
-const excuseLasts = 3 * time.Second
+const excuseLasts = 20 * time.Second
 
 func startProcess(name string, l func() *launcher, output *os.File, command func() *exec.Cmd) (*process, error) {
 	p := &process{name: name, command: command, launcher: l, output: output, done: make(chan struct{})}
