@@ -13,6 +13,10 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # Where Debian's package zookeeper puts the server.
 ZOOKEEPER := /usr/share/java/zookeeper.jar
 
+# The linter remembers places by path: results of another checkout of this module, from a cache they share, would be
+# reported under that one's paths, and exclusions by path would miss them.
+export GOLANGCI_LINT_CACHE ?= $(CURDIR)/.cache/golangci-lint
+
 .PHONY: help
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z-]*:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,5 +97,5 @@ engines: build ## Fetch the embedded ClickHouse and Postgres once, into a cache 
 	@$(BIN) engines
 
 .PHONY: clean
-clean: ## Remove what was built and the demo's data
-	rm -rf bin $(DATA)
+clean: ## Remove what was built, the linter's cache and the demo's data
+	rm -rf bin .cache $(DATA)
