@@ -21,6 +21,7 @@ import (
 	"go.opentelemetry.io/collector/otelcol"
 
 	"github.com/agenttrail/agenttrail/collector/durability"
+	"github.com/agenttrail/agenttrail/collector/otlp"
 )
 
 // DefaultConfig is the configuration that is used when none is given, with comments.
@@ -99,7 +100,7 @@ func New(settings Settings) (*Collector, error) {
 			ProviderFactories: []confmap.ProviderFactory{fileprovider.NewFactory(), envprovider.NewFactory(), yamlprovider.NewFactory()},
 			DefaultScheme:     "env",
 			// Before the collector says that it does not know a component, people learn that they must not have it.
-			ConverterFactories: []confmap.ConverterFactory{durability.NewFactoryFunc(c.setWarnings)},
+			ConverterFactories: []confmap.ConverterFactory{durability.NewFactoryFunc(c.setWarnings), otlp.NewConverterFactory()},
 		}},
 	})
 	if err != nil {

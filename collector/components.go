@@ -10,9 +10,9 @@ import (
 	"go.opentelemetry.io/collector/processor"
 	"go.opentelemetry.io/collector/processor/memorylimiterprocessor"
 	"go.opentelemetry.io/collector/receiver"
-	"go.opentelemetry.io/collector/receiver/otlpreceiver"
 
 	"github.com/agenttrail/agenttrail/collector/hostmetrics"
+	"github.com/agenttrail/agenttrail/collector/otlp"
 	"github.com/agenttrail/agenttrail/collector/selfmetrics"
 	"github.com/agenttrail/agenttrail/exporter/agenttrailexporter"
 )
@@ -23,7 +23,7 @@ func Components() (otelcol.Factories, error) { return components(nil) }
 
 func components(watch *watch) (otelcol.Factories, error) {
 	receivers, err := otelcol.MakeFactoryMap[receiver.Factory](
-		otlpreceiver.NewFactory(), hostmetrics.NewFactory(), selfmetrics.NewFactory(watch.gather),
+		otlp.NewFactory(), hostmetrics.NewFactory(), selfmetrics.NewFactory(watch.gather),
 	)
 	if err != nil {
 		return otelcol.Factories{}, err
@@ -48,7 +48,6 @@ func components(watch *watch) (otelcol.Factories, error) {
 		Telemetry:  newTelemetryFactory(watch),
 	}
 	f.ReceiverModules = modules(receivers, "github.com/agenttrail/agenttrail")
-	f.ReceiverModules[component.MustNewType("otlp")] = "go.opentelemetry.io/collector/receiver/otlpreceiver"
 	f.ProcessorModules = modules(processors, "go.opentelemetry.io/collector/processor/memorylimiterprocessor")
 	f.ExtensionModules = modules(extensions, "github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension")
 	return f, nil

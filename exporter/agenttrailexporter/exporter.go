@@ -142,8 +142,8 @@ func (e *agentExporter) checkSchema(ctx context.Context, host component.Host) {
 
 // request is what a signal does with one request.
 type request struct {
-	// read fills the worker's view of the request and returns its hash.
-	read func(*worker) journal.Hash
+	// read fills the worker's view of the request and returns its hash. An error says that it is malformed.
+	read func(*worker) (journal.Hash, error)
 	// rows makes rows of the view.
 	rows func(*worker, *delivery.Batch) mapping.Stats
 	// done empties the view.
@@ -179,10 +179,14 @@ func (e *agentExporter) fill(batch *delivery.Batch, r request) (stats mapping.St
 		}
 	}()
 	w := e.workers.Get().(*worker)
-	if hash := r.read(w); !batch.SetHash(hash) {
+	hash, err := r.read(w)
+	if err != nil {
+		e.telemetry.Refused(delivery.ReasonMalformed)
+		err = &delivery.Error{Reason: delivery.ReasonMalformed, Err: err}
+	} else if !batch.SetHash(hash) {
 		stats = r.rows(w, batch)
 	}
 	r.done(w)
 	e.workers.Put(w) // Not after a panic, which may have left anything in it.
-	return stats, nil
+	return stats, err
 }

@@ -194,7 +194,7 @@ func TestARequestThatCannotBeMappedIsRefusedAlone(t *testing.T) {
 	require.NoError(t, e.start(t.Context(), componenttest.NewNopHost()))
 	for range 100 { // More than there are slots.
 		err := e.push(t.Context(), request{
-			read: func(*worker) journal.Hash { return journal.Hash{} },
+			read: func(*worker) (journal.Hash, error) { return journal.Hash{}, nil },
 			rows: func(*worker, *delivery.Batch) mapping.Stats { panic("odd") },
 		})
 		require.True(t, consumererror.IsPermanent(err))

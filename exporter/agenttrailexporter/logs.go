@@ -7,17 +7,26 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 
 	"github.com/agenttrail/agenttrail/exporter/delivery"
+	"github.com/agenttrail/agenttrail/exporter/direct"
 	"github.com/agenttrail/agenttrail/exporter/frompdata"
+	"github.com/agenttrail/agenttrail/exporter/fromwire"
 	"github.com/agenttrail/agenttrail/exporter/journal"
 	"github.com/agenttrail/agenttrail/exporter/mapping"
 )
 
 func (e *agentExporter) pushLogs(ctx context.Context, ld plog.Logs) error {
 	received := time.Now()
+	wire := take(ctx, direct.SignalLogs)
 	return e.push(ctx, request{
-		read: func(w *worker) journal.Hash {
-			frompdata.Logs(ld, &w.logs)
-			return w.logs.Hash()
+		read: func(w *worker) (journal.Hash, error) {
+			if wire == nil {
+				frompdata.Logs(ld, &w.logs)
+			} else if err := fromwire.Logs(wire.Body, &w.logs); err != nil {
+				return journal.Hash{}, err
+			} else {
+				wire.SetRecords(len(w.logs.Records))
+			}
+			return w.logs.Hash(), nil
 		},
 		rows: func(w *worker, batch *delivery.Batch) mapping.Stats {
 			return w.mapper.Logs(&w.logs, received, batch)

@@ -7,21 +7,39 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/agenttrail/agenttrail/exporter/delivery"
+	"github.com/agenttrail/agenttrail/exporter/direct"
 	"github.com/agenttrail/agenttrail/exporter/frompdata"
+	"github.com/agenttrail/agenttrail/exporter/fromwire"
 	"github.com/agenttrail/agenttrail/exporter/journal"
 	"github.com/agenttrail/agenttrail/exporter/mapping"
 )
 
 func (e *agentExporter) pushTraces(ctx context.Context, td ptrace.Traces) error {
 	received := time.Now()
+	wire := take(ctx, direct.SignalTraces)
 	return e.push(ctx, request{
-		read: func(w *worker) journal.Hash {
-			frompdata.Traces(td, &w.traces)
-			return w.traces.Hash()
+		read: func(w *worker) (journal.Hash, error) {
+			if wire == nil {
+				frompdata.Traces(td, &w.traces)
+			} else if err := fromwire.Traces(wire.Body, &w.traces); err != nil {
+				return journal.Hash{}, err
+			} else {
+				wire.SetRecords(len(w.traces.Spans))
+			}
+			return w.traces.Hash(), nil
 		},
 		rows: func(w *worker, batch *delivery.Batch) mapping.Stats {
 			return w.mapper.Traces(&w.traces, received, batch)
 		},
 		done: func(w *worker) { w.traces.Reset() },
 	})
+}
+
+// take returns the bytes of a request that a receiver sends past pdata, nil if there are none.
+func take(ctx context.Context, signal direct.Signal) *direct.Request {
+	r := direct.FromContext(ctx, signal)
+	if r != nil {
+		r.Take()
+	}
+	return r
 }

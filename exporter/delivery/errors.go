@@ -20,6 +20,7 @@ const (
 	ReasonCanceled    Reason = "canceled"    // The client went away first; sent again it is stored once.
 	ReasonStopping    Reason = "stopping"    // The writer is being shut down.
 	ReasonPanic       Reason = "panic"       // Its rows cannot be made, which is a bug.
+	ReasonMalformed   Reason = "malformed"   // It cannot be decoded.
 )
 
 // Error is why a request was not acknowledged.
@@ -37,7 +38,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Permanent reports whether the same request will never be acknowledged.
 func (e *Error) Permanent() bool {
-	return e.Reason == ReasonTooLarge || e.Reason == ReasonPanic
+	return e.Reason == ReasonTooLarge || e.Reason == ReasonPanic || e.Reason == ReasonMalformed
 }
 
 // comeBack is an error that passes. RetryAfter is spread, so that clients do not all come at once.

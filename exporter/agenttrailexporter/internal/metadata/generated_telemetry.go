@@ -233,7 +233,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.AgenttrailExporterRefusedRequests, err = builder.meter.Int64Counter(
 		"otelcol_agenttrail_exporter_refused_requests",
-		metric.WithDescription("Requests that were answered with an error, by reason; too_large and panic are for good. [Beta]"),
+		metric.WithDescription("Requests that were answered with an error, by reason; too_large, malformed and panic are for good. [Beta]"),
 		metric.WithUnit("{request}"),
 	)
 	errs = errors.Join(errs, err)

@@ -205,7 +205,7 @@ func AssertEqualAgenttrailExporterQueueBytes(t *testing.T, tt *componenttest.Tel
 func AssertEqualAgenttrailExporterRefusedRequests(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_agenttrail_exporter_refused_requests",
-		Description: "Requests that were answered with an error, by reason; too_large and panic are for good. [Beta]",
+		Description: "Requests that were answered with an error, by reason; too_large, malformed and panic are for good. [Beta]",
 		Unit:        "{request}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,

@@ -1,0 +1,86 @@
+package otlp
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"sync"
+
+	"go.opentelemetry.io/collector/receiver/otlpreceiver"
+)
+
+const (
+	contentProtobuf = "application/x-protobuf"
+	contentJSON     = "application/json"
+)
+
+// keepBody is how large a buffer may be to be kept for reuse.
+const keepBody = 8 << 20
+
+// bodies are buffers for requests.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+func (r *otlpReceiver) handler(cfg *otlpreceiver.HTTPConfig) http.Handler {
+	mux := http.NewServeMux()
+	for _, p := range []struct {
+		path otlpreceiver.SanitizedURLPath
+		s    signal
+	}{{cfg.TracesURLPath, r.traces}, {cfg.LogsURLPath, r.logs}, {cfg.MetricsURLPath, r.metrics}} {
+		if p.s != nil {
+			mux.HandleFunc(string(p.path), func(w http.ResponseWriter, req *http.Request) { r.serveHTTP(w, req, p.s) })
+		}
+	}
+	return mux
+}
+
+func (r *otlpReceiver) serveHTTP(w http.ResponseWriter, req *http.Request, s signal) {
+	if req.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		answerText(w, http.StatusMethodNotAllowed, fmt.Sprintf("%s is not allowed here: OTLP is sent with POST", req.Method))
+		return
+	}
+	content := contentType(req)
+	if content != contentProtobuf && content != contentJSON {
+		answerText(w, http.StatusUnsupportedMediaType, fmt.Sprintf("the content type %q is not supported: send %s or %s", content, contentProtobuf, contentJSON))
+		return
+	}
+	body := bodies.Get().(*bytes.Buffer)
+	defer func() {
+		if body.Cap() <= keepBody {
+			body.Reset()
+			bodies.Put(body)
+		}
+	}()
+	if n := req.ContentLength; n > 0 && n <= keepBody { // Of what is compressed it is the size before.
+		body.Grow(int(n) + bytes.MinRead)
+	}
+	_, err := io.Copy(body, req.Body)
+	if err != nil {
+		answerStatus(w, content, statusOf(malformed(fmt.Errorf("read body: %w", err))))
+		return
+	}
+	if content == contentProtobuf {
+		err = r.export(req.Context(), s, r.overHTTP, body.Bytes())
+	} else {
+		err = r.exportJSON(req.Context(), s, r.overHTTP, body.Bytes())
+	}
+	if err != nil {
+		answerStatus(w, content, statusOf(err))
+		return
+	}
+	w.Header().Set("Content-Type", content)
+	if content == contentJSON {
+		_, _ = w.Write([]byte("{}"))
+	}
+}
+
+// contentType is that of the request without parameters, empty if it has none or a malformed one.
+func contentType(req *http.Request) string {
+	t, _, err := mime.ParseMediaType(req.Header.Get("Content-Type"))
+	if err != nil {
+		return ""
+	}
+	return t
+}
