@@ -82,7 +82,7 @@ type JournalConfig struct {
 	Directory string `mapstructure:"directory"`
 	// MaxBytes is how many bytes it may take. When they are used up, requests are refused until there is room.
 	MaxBytes int64 `mapstructure:"max_bytes"`
-	// Compression of the rows in it: lz4 or none.
+	// Compression of the rows in it: lz4, none, or auto, which is lz4 while more than 1/32 of MaxBytes waits.
 	Compression string `mapstructure:"compression"`
 	// Window is how long a request is remembered after it was acknowledged, so that it is not stored again when its
 	// client sends it again.
@@ -128,7 +128,7 @@ func createDefaultConfig() component.Config {
 		},
 		Journal: JournalConfig{
 			MaxBytes:       10 << 30,
-			Compression:    string(journal.CompressionLZ4),
+			Compression:    string(journal.CompressionAuto),
 			Window:         10 * time.Minute,
 			WindowRequests: 500_000,
 		},
@@ -236,9 +236,9 @@ func (c *Config) Validate() error {
 		"give a folder on a disk that outlives the process, such as /var/lib/agenttrail/journal: requests are acknowledged when their rows are durable there")
 	check(c.Journal.MaxBytes > 0, "journal::max_bytes", "must be positive, such as 10737418240")
 	switch journal.Compression(c.Journal.Compression) {
-	case journal.CompressionLZ4, journal.CompressionNone:
+	case journal.CompressionAuto, journal.CompressionLZ4, journal.CompressionNone:
 	default:
-		check(false, "journal::compression", fmt.Sprintf("%q is not known: use lz4 or none", c.Journal.Compression))
+		check(false, "journal::compression", fmt.Sprintf("%q is not known: use auto, lz4 or none", c.Journal.Compression))
 	}
 	check(c.Journal.Window > 0, "journal::window", "must be positive, such as 10m: a request whose acknowledgement was lost would be stored twice")
 	check(c.Journal.WindowRequests > 0, "journal::window_requests", "must be positive, such as 500000")

@@ -1,13 +1,13 @@
 package column
 
 import (
-	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// Blocks holds the rows of records that were written with one layout, which may be that of another version. It is not
-// safe for concurrent use.
+// Blocks holds the rows of records that were written with one layout, which may be that of another version. Most of
+// their bytes stay in the records, which must not change before Reset. It is not safe for concurrent use.
 type Blocks struct {
 	names  []string
 	tables []*storedBlock
@@ -57,8 +57,8 @@ func NewBlocks(layout []byte) (*Blocks, error) {
 	return b, nil
 }
 
-// Append adds the rows of a record. On an error, which wraps [ErrRecord], nothing is added. Nothing of data is referred
-// to afterwards.
+// Append adds the rows of a record, which refer to data until Reset. On an error, which wraps [ErrRecord], nothing is
+// added.
 func (b *Blocks) Append(data []byte) error {
 	return b.append(data, nil)
 }
@@ -159,22 +159,48 @@ func (b *Blocks) Columns(table string) []Column {
 	return nil
 }
 
+// nativeFrame is in which pieces AppendNative takes a block.
+const nativeFrame = 64 << 10
+
 // AppendNative appends the block of a table in Native format to dst. The table must be one of the layout.
 func (b *Blocks) AppendNative(dst []byte, table string) []byte {
+	dst = slices.Grow(dst, b.Size(table))
+	_ = b.EmitNative(table, make([]byte, 0, nativeFrame), func(frame []byte) error { // It cannot fail.
+		dst = append(dst, frame...)
+		return nil
+	})
+	return dst
+}
+
+// minFrame is the least capacity of a frame.
+const minFrame = 4 << 10
+
+// EmitNative passes on the block of a table in Native format, in frames of the capacity of frame, which it uses for
+// all of them and which must be at least 4 KiB; the last may be shorter. The table must be one of the layout. An error
+// is that of flush.
+func (b *Blocks) EmitNative(table string, frame []byte, flush func(frame []byte) error) error {
 	s := b.byName[table]
 	if s == nil {
 		panic("BUG: the layout has no table " + table)
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(s.stores)))
-	dst = binary.AppendUvarint(dst, uint64(s.rows)) //nolint:gosec // Never negative.
+	if cap(frame) < minFrame {
+		panic("BUG: a frame is too small")
+	}
+	e := &emitter{frame: frame[:0], flush: flush}
+	e.uvarint(uint64(len(s.stores)))
+	e.uvarint(uint64(s.rows)) //nolint:gosec // Never negative.
 	for i, st := range s.stores {
-		dst = appendString(dst, s.columns[i].Name)
-		dst = appendString(dst, s.columns[i].Type)
+		e.string(s.columns[i].Name)
+		e.string(s.columns[i].Type)
 		if s.rows > 0 {
-			dst = st.appendData(st.appendPrefix(dst))
+			st.emitPrefix(e)
+			st.emit(e)
 		}
 	}
-	return dst
+	if len(e.frame) > 0 {
+		e.pass()
+	}
+	return e.err
 }
 
 // Reset empties the blocks and keeps their memory for the next rows, unless that is very much.

@@ -122,6 +122,7 @@ func TestRecordsGiveTheBlocksOfTheirSets(t *testing.T) {
 		blocks, err := NewBlocks(layout)
 		require.NoError(t, err)
 		for range rapid.IntRange(1, 2).Draw(t, "blocks") { // The second one into used memory.
+			var records [][]byte
 			for range rapid.IntRange(1, 5).Draw(t, "requests") {
 				set := NewSet()
 				for table := range TableCount {
@@ -142,9 +143,7 @@ func TestRecordsGiveTheBlocksOfTheirSets(t *testing.T) {
 					merged.Merge(table, set)
 				}
 				require.NoError(t, blocks.Append(data))
-				for i := range data { // Nothing may refer to it.
-					data[i] = '#'
-				}
+				records = append(records, data)
 			}
 			for table := range TableCount {
 				name := table.String()
@@ -159,6 +158,11 @@ func TestRecordsGiveTheBlocksOfTheirSets(t *testing.T) {
 			}
 			merged.Reset()
 			blocks.Reset()
+			for _, data := range records { // Nothing may refer to them.
+				for i := range data {
+					data[i] = '#'
+				}
+			}
 		}
 	})
 }

@@ -85,28 +85,38 @@ func (c *lowCardinality) appendData(dst []byte) []byte {
 	if len(c.idx) == 0 {
 		return dst
 	}
-	var width uint64 // 0, 1, 2: keys of 1, 2 or 4 bytes.
-	switch n := len(c.keys); {
-	case n > math.MaxUint16+1:
-		width = 2
-	case n > math.MaxUint8+1:
-		width = 1
-	}
+	width := c.width()
 	dst = binary.LittleEndian.AppendUint64(dst, width|hasAdditionalKeys|needUpdateDictionary)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(len(c.keys)))
 	dst = c.dict.appendData(dst)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(len(c.idx)))
+	return appendKeys(dst, c.idx, width)
+}
+
+// width says how many bytes a key takes: 1 << width.
+func (c *lowCardinality) width() uint64 {
+	switch n := len(c.keys); {
+	case n > math.MaxUint16+1:
+		return 2
+	case n > math.MaxUint8+1:
+		return 1
+	default:
+		return 0
+	}
+}
+
+func appendKeys(dst []byte, keys []uint32, width uint64) []byte {
 	switch width {
 	case 0:
-		for _, id := range c.idx {
+		for _, id := range keys {
 			dst = append(dst, byte(id)) //nolint:gosec // There are at most 256 keys.
 		}
 	case 1:
-		for _, id := range c.idx {
+		for _, id := range keys {
 			dst = binary.LittleEndian.AppendUint16(dst, uint16(id)) //nolint:gosec // There are at most 65536 keys.
 		}
 	default:
-		for _, id := range c.idx {
+		for _, id := range keys {
 			dst = binary.LittleEndian.AppendUint32(dst, id)
 		}
 	}

@@ -3,11 +3,12 @@ package column
 import "fmt"
 
 // store is a column of [Blocks]: it takes the values of a record as they stand there, and checks that ClickHouse would.
+// What need not be changed is not copied: it stays where the record has it.
 type store interface {
 	reset()
 	size() int
-	appendPrefix(dst []byte) []byte
-	appendData(dst []byte) []byte
+	emitPrefix(e *emitter)
+	emit(e *emitter)
 
 	// keep marks what is there, for undo, which forgets what was read since.
 	keep()
@@ -19,14 +20,12 @@ type store interface {
 
 // scalars are values of one width.
 type scalars struct {
-	fixed
+	pieces
 	width uint64
 	valid *[256]bool // Of values of one byte, which ones there are; nil: all.
-	kept  int
 }
 
-func (c *scalars) keep()                   { c.kept = len(c.buf) }
-func (c *scalars) undo()                   { c.buf = c.buf[:c.kept] }
+func (c *scalars) emitPrefix(*emitter)     {}
 func (c *scalars) readPrefix(*input) error { return nil }
 
 func (c *scalars) read(in *input, n uint64) error {
@@ -41,7 +40,7 @@ func (c *scalars) read(in *input, n uint64) error {
 			}
 		}
 	}
-	c.buf = append(c.buf, values...)
+	c.add(values)
 	return nil
 }
 
@@ -53,10 +52,12 @@ func (c *nullables) reset() {
 	c.values.reset()
 }
 
-func (c *nullables) size() int                      { return c.nulls.size() + c.values.size() }
-func (c *nullables) appendPrefix(dst []byte) []byte { return dst }
-func (c *nullables) appendData(dst []byte) []byte {
-	return c.values.appendData(c.nulls.appendData(dst))
+func (c *nullables) size() int           { return c.nulls.size() + c.values.size() }
+func (c *nullables) emitPrefix(*emitter) {}
+
+func (c *nullables) emit(e *emitter) {
+	c.nulls.emit(e)
+	c.values.emit(e)
 }
 
 func (c *nullables) keep() {
@@ -79,13 +80,9 @@ func (c *nullables) read(in *input, n uint64) error {
 }
 
 // texts are strings.
-type texts struct {
-	text
-	kept int
-}
+type texts struct{ pieces }
 
-func (c *texts) keep()                   { c.kept = len(c.buf) }
-func (c *texts) undo()                   { c.buf = c.buf[:c.kept] }
+func (c *texts) emitPrefix(*emitter)     {}
 func (c *texts) readPrefix(*input) error { return nil }
 
 func (c *texts) read(in *input, n uint64) error {
@@ -102,6 +99,6 @@ func (c *texts) read(in *input, n uint64) error {
 		at = len(all) - len(in.data)
 	}
 	in.data = all[at:]
-	c.buf = append(c.buf, all[:at]...)
+	c.add(all[:at])
 	return nil
 }

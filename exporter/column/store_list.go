@@ -14,6 +14,12 @@ type ends struct {
 func (e *ends) keep() { e.kept = len(e.off.ends) }
 func (e *ends) undo() { e.off.ends = e.off.ends[:e.kept] }
 
+func (e *ends) emit(to *emitter) {
+	for _, end := range e.off.ends {
+		to.uint64(end)
+	}
+}
+
 // read adds the ends of n lists and returns how many elements these have.
 func (e *ends) read(in *input, n uint64) (elements uint64, err error) {
 	raw, err := in.takeEach(n, 8)
@@ -65,10 +71,12 @@ func (c *arrays) reset() {
 	c.elem.reset()
 }
 
-func (c *arrays) size() int                      { return 8*len(c.ends.off.ends) + c.elem.size() }
-func (c *arrays) appendPrefix(dst []byte) []byte { return c.elem.appendPrefix(dst) }
-func (c *arrays) appendData(dst []byte) []byte {
-	return c.elem.appendData(c.ends.off.appendData(dst))
+func (c *arrays) size() int             { return 8*len(c.ends.off.ends) + c.elem.size() }
+func (c *arrays) emitPrefix(e *emitter) { c.elem.emitPrefix(e) }
+
+func (c *arrays) emit(e *emitter) {
+	c.ends.emit(e)
+	c.elem.emit(e)
 }
 
 func (c *arrays) keep() {
@@ -108,11 +116,13 @@ func (c *maps) reset() {
 	c.vals.reset()
 }
 
-func (c *maps) size() int                      { return 8*len(c.ends.off.ends) + c.keys.size() + c.vals.size() }
-func (c *maps) appendPrefix(dst []byte) []byte { return c.keys.appendPrefix(dst) }
+func (c *maps) size() int             { return 8*len(c.ends.off.ends) + c.keys.size() + c.vals.size() }
+func (c *maps) emitPrefix(e *emitter) { c.keys.emitPrefix(e) }
 
-func (c *maps) appendData(dst []byte) []byte {
-	return c.vals.appendData(c.keys.appendData(c.ends.off.appendData(dst)))
+func (c *maps) emit(e *emitter) {
+	c.ends.emit(e)
+	c.keys.emit(e)
+	c.vals.emit(e)
 }
 
 func (c *maps) keep() {

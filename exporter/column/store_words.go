@@ -28,6 +28,26 @@ func (c *words) undo() {
 	c.idx = c.idx[:c.keptIdx]
 }
 
+func (c *words) emitPrefix(e *emitter) { e.uint64(lowCardinalityVersion) }
+
+func (c *words) emit(e *emitter) {
+	if len(c.idx) == 0 {
+		return
+	}
+	width := c.width()
+	e.uint64(width | hasAdditionalKeys | needUpdateDictionary)
+	e.uint64(uint64(len(c.keys)))
+	e.put(c.dict.buf)
+	e.uint64(uint64(len(c.idx)))
+	const most = 1024 // Keys of up to 4 bytes, in one go.
+	for idx := c.idx; len(idx) > 0; {
+		n := min(len(idx), most)
+		e.room(n << width)
+		e.frame = appendKeys(e.frame, idx[:n], width)
+		idx = idx[n:]
+	}
+}
+
 func (c *words) readPrefix(in *input) error {
 	version, err := in.uint64()
 	if err != nil {

@@ -4,24 +4,30 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/ClickHouse/ch-go/compress"
-
 	"github.com/agenttrail/agenttrail/exporter/column"
+	"github.com/agenttrail/agenttrail/exporter/frame"
 )
 
-// frameBytes is how much goes into one compressed frame, as in ClickHouse's own max_compress_block_size.
-const frameBytes = 1 << 20
+// frameBytes is how much goes into one compressed frame: a part of the nearest large cache, so that it is still there
+// when it is compressed. ClickHouse takes frames of up to 1 MiB and more.
+const frameBytes = 256 << 10
 
 // keepBytes is how large a buffer may be to be kept for reuse.
 const keepBytes = 8 << 20
 
-// encoder turns sets into bodies of INSERTs. It may be used by several goroutines.
+// encoder turns blocks into bodies of INSERTs. It may be used by several goroutines.
 type encoder struct {
-	method      compress.Method
-	compressed  bool
-	sets        sync.Pool // *column.Set, for requests
-	buffers     sync.Pool // *[]byte
-	compressors sync.Pool // *compress.Writer
+	method     frame.Method
+	compressed bool
+	sets       sync.Pool // *column.Set, for requests
+	buffers    sync.Pool // *[]byte
+	framers    sync.Pool // *framer
+}
+
+// framer makes frames.
+type framer struct {
+	frames *frame.Encoder
+	buf    []byte // One of them, before compression.
 }
 
 func newEncoder(c Compression) (*encoder, error) {
@@ -30,15 +36,14 @@ func newEncoder(c Compression) (*encoder, error) {
 	case CompressionNone:
 		e.compressed = false
 	case CompressionLZ4:
-		e.method = compress.LZ4
+		e.method = frame.MethodLZ4
 	case CompressionZSTD:
-		e.method = compress.ZSTD
+		e.method = frame.MethodZSTD
 	default:
 		return nil, fmt.Errorf("unknown compression %q: use lz4, zstd or none", c)
 	}
 	e.sets.New = func() any { return column.NewSet() }
 	e.buffers.New = func() any { return new([]byte) }
-	e.compressors.New = func() any { return compress.NewWriter(compress.LevelZero, e.method) }
 	return e, nil
 }
 
@@ -59,28 +64,37 @@ func (e *encoder) release(b *[]byte) {
 	}
 }
 
-// body makes the body of an INSERT of a block in Native format, which it releases. The caller releases the body.
-func (e *encoder) body(native *[]byte) (*[]byte, error) {
-	if !e.compressed {
-		return native, nil
+func (e *encoder) framer() (*framer, error) {
+	if f, ok := e.framers.Get().(*framer); ok {
+		return f, nil
 	}
-	body, err := e.compress(*native)
-	e.release(native)
-	return body, err
+	f := &framer{buf: make([]byte, 0, frameBytes)}
+	if !e.compressed {
+		return f, nil
+	}
+	var err error
+	f.frames, err = frame.NewEncoder(e.method)
+	return f, err
 }
 
-func (e *encoder) compress(native []byte) (*[]byte, error) {
-	w := e.compressors.Get().(*compress.Writer)
-	defer e.compressors.Put(w)
+// body makes the body of an INSERT of the rows of a table. The caller releases it.
+func (e *encoder) body(blocks *column.Blocks, table string) (*[]byte, error) {
+	f, err := e.framer()
+	if err != nil {
+		return nil, err
+	}
+	defer e.framers.Put(f)
 	body := e.buffer()
-	for len(native) > 0 {
-		n := min(len(native), frameBytes)
-		if err := w.Compress(native[:n]); err != nil {
-			e.release(body)
-			return nil, fmt.Errorf("compress block: %w", err)
+	if err := blocks.EmitNative(table, f.buf, func(p []byte) error {
+		if e.compressed {
+			*body = f.frames.Append(*body, p)
+		} else {
+			*body = append(*body, p...)
 		}
-		*body = append(*body, w.Data...)
-		native = native[n:]
+		return nil
+	}); err != nil {
+		e.release(body)
+		return nil, err
 	}
 	return body, nil
 }

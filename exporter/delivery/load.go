@@ -46,9 +46,6 @@ func (k *kept) remove(s *segment) {
 	}
 }
 
-// headBytes is about what the names and types of columns take in a block.
-const headBytes = 4 << 10
-
 // makers is how many blocks are made at the same time.
 const makers = 2
 
@@ -190,26 +187,26 @@ func (l *loader) check(layout []byte) error {
 	return err
 }
 
-// native encodes the rows of a table in a range of records as one block in Native format, and says how to insert it.
-// rows is 0 if there are none. The caller releases the block.
-func (s *segment) native(table string, r journal.Range) (native *[]byte, rows int, statement string, err error) {
+// block joins the rows of a table in a range of records to one block, of which made makes what it wants, and says how
+// to insert it. rows is 0, and made is not called, if there are none. The block is gone when made returns.
+func (s *segment) block(table string, r journal.Range, made func(*column.Blocks) error) (rows int, statement string, err error) {
 	l := s.w.loader
 	select {
 	case l.slots <- struct{}{}:
 		defer func() { <-l.slots }()
 	case <-s.w.life.Done():
-		return nil, 0, "", errStopping
+		return 0, "", errStopping
 	}
 	records, release, err := s.load()
 	if err != nil {
-		return nil, 0, "", err
+		return 0, "", err
 	}
 	defer release()
 	b, err := l.take(s.j.Layout())
 	if err != nil {
-		return nil, 0, "", err
+		return 0, "", err
 	}
-	defer l.giveBack(b)
+	defer l.giveBack(b) // Before the records go: it refers to them.
 	for i := r.From; i < r.To; i++ {
 		if records[i] == nil {
 			continue
@@ -219,11 +216,9 @@ func (s *segment) native(table string, r journal.Range) (native *[]byte, rows in
 		}
 	}
 	if rows = b.Rows(table); rows == 0 {
-		return nil, 0, "", nil
+		return 0, "", nil
 	}
-	native = s.w.enc.buffer()
-	*native = b.AppendNative(slices.Grow(*native, b.Size(table)+headBytes), table)
-	return native, rows, b.statements[table], nil
+	return rows, b.statements[table], made(b.Blocks)
 }
 
 // each tells what every record has of each table.

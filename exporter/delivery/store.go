@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/agenttrail/agenttrail/exporter/column"
 	"github.com/agenttrail/agenttrail/exporter/journal"
 )
 
@@ -91,11 +92,10 @@ func (s *segment) storeBlock(ctx context.Context, table string, r journal.Range)
 // body makes the body of an INSERT.
 func (s *segment) body(ctx context.Context, table string, r journal.Range) (body *[]byte, rows int, statement string, err error) {
 	err = s.w.persist(ctx, "read segment", func() (err error) {
-		var native *[]byte
-		if native, rows, statement, err = s.native(table, r); err != nil || rows == 0 {
+		rows, statement, err = s.block(table, r, func(b *column.Blocks) (err error) {
+			body, err = s.w.enc.body(b, table)
 			return err
-		}
-		body, err = s.w.enc.body(native)
+		})
 		return err
 	})
 	return body, rows, statement, err
@@ -106,12 +106,13 @@ func (s *segment) bury(ctx context.Context, table string, r journal.Range, f *Fa
 	_, reason, _ := Classify(f)
 	d := journal.DeadLetter{Table: table, Token: s.token(table, r), Reason: reason, Code: f.Code, Message: f.Message}
 	err := s.w.persist(ctx, "write dead letter", func() error {
-		native, rows, _, err := s.native(table, r)
-		if err != nil {
+		var err error
+		if d.Rows, _, err = s.block(table, r, func(b *column.Blocks) error {
+			d.Native = b.AppendNative(nil, table)
+			return nil
+		}); err != nil {
 			return err
 		}
-		defer s.w.enc.release(native)
-		d.Native, d.Rows = *native, rows
 		return s.w.journal.DeadLetter(ctx, d)
 	})
 	if err != nil {

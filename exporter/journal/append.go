@@ -12,7 +12,9 @@ import (
 type request struct {
 	records []*Record
 	hash    Hash
-	buf     []byte // The records, not bound to a place yet.
+	framed  []framedRecord // Not bound to a place yet.
+	size    int64          // Of these in a file.
+	packed  []byte         // Memory for data that is compressed or copied.
 	done    chan error
 	waiters []chan error // Of duplicates.
 }
@@ -21,9 +23,10 @@ const maxPooledBuffer = 1 << 20
 
 func (j *Journal) release(r *request) {
 	clear(r.records[:cap(r.records)])
-	r.records, r.buf, r.waiters = r.records[:0], r.buf[:0], nil
-	if cap(r.buf) > maxPooledBuffer {
-		r.buf = nil
+	clear(r.framed)
+	r.records, r.framed, r.size, r.packed, r.waiters = r.records[:0], r.framed[:0], 0, r.packed[:0], nil
+	if cap(r.packed) > maxPooledBuffer {
+		r.packed = nil
 	}
 	j.requests.Put(r)
 }
@@ -52,10 +55,10 @@ func (j *Journal) Append(ctx context.Context, recs ...*Record) (duplicate bool, 
 		j.release(r)
 		return duplicate, err
 	}
+	compress := j.compresses()
 	for i, rec := range recs {
-		r.buf = appendRecord(r.buf, recordHeader{
-			hash: rec.Hash, part: rec.Part, place: uint16(i), places: uint16(len(recs)), //nolint:gosec // Checked.
-		}, rec.Data, j.s.Compression)
+		head := recordHeader{hash: rec.Hash, part: rec.Part, place: uint16(i), places: uint16(len(recs))} //nolint:gosec // Checked.
+		r.frame(head, rec.Data, compress, ctx.Done() != nil)
 	}
 	if err := j.enqueue(r); err != nil {
 		j.release(r)
@@ -71,6 +74,41 @@ func (j *Journal) Append(ctx context.Context, recs ...*Record) (duplicate bool, 
 	}
 	j.release(r)
 	return false, err
+}
+
+// compresses reports whether records are compressed now.
+func (j *Journal) compresses() bool {
+	switch j.s.Compression {
+	case CompressionLZ4:
+		return true
+	case CompressionAuto:
+		return j.behind.Load()
+	default:
+		return false
+	}
+}
+
+// frame adds a record. Its data stays where it is, unless it is compressed or the caller may go away with it while it
+// is written.
+func (r *request) frame(h recordHeader, data []byte, compress, owned bool) {
+	h.kind, h.encoding, h.raw = kindRecord, encodingNone, uint32(len(data)) //nolint:gosec // At most maxRecord.
+	body := data
+	if compress {
+		if r.packed, body = appendPacked(r.packed, data); body != nil {
+			h.encoding = encodingLZ4
+		} else {
+			body = data
+		}
+	}
+	if owned && h.encoding == encodingNone {
+		start := len(r.packed)
+		r.packed = append(r.packed, data...)
+		body = r.packed[start:]
+	}
+	r.framed = append(r.framed, framedRecord{data: body})
+	f := &r.framed[len(r.framed)-1]
+	f.put(h)
+	r.size += int64(f.size())
 }
 
 func check(recs []*Record) error {
@@ -128,7 +166,7 @@ func (j *Journal) begin(ctx context.Context, r *request) (duplicate bool, err er
 func (j *Journal) enqueue(r *request) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	size := int64(len(r.buf))
+	size := r.size
 	var err error
 	switch {
 	case j.closed:
@@ -167,7 +205,7 @@ func (j *Journal) abandon(ctx context.Context, r *request) error {
 	err := fmt.Errorf("append to journal: %w", context.Cause(ctx))
 	if i := slices.Index(j.queue, r); i >= 0 && len(r.waiters) == 0 {
 		j.queue = slices.Delete(j.queue, i, i+1)
-		j.queued -= int64(len(r.buf))
+		j.queued -= r.size
 		j.settle(r, err)
 		return err
 	}

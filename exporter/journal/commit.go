@@ -10,6 +10,7 @@ import (
 
 const (
 	maxGroup     = 16 << 20 // Bytes that are written at once, unless one request has more.
+	behindPart   = 32       // Which part of MaxBytes may wait before [CompressionAuto] compresses.
 	retryInitial = 50 * time.Millisecond
 	retryMax     = 5 * time.Second
 )
@@ -96,11 +97,11 @@ func (j *Journal) take() (group []*request, size int64) {
 	j.batch = j.batch[:0]
 	n := 0
 	for _, r := range j.queue {
-		if n > 0 && size+int64(len(r.buf)) > maxGroup {
+		if n > 0 && size+r.size > maxGroup {
 			break
 		}
 		n++
-		size += int64(len(r.buf))
+		size += r.size
 		j.batch = append(j.batch, r)
 	}
 	rest := copy(j.queue, j.queue[n:])
@@ -136,19 +137,20 @@ func (j *Journal) write(group []*request, size int64, records int) (fsync time.D
 	}
 	a := j.active
 	off, index := a.seg.end, uint32(a.seg.count) //nolint:gosec // Checked by ready.
-	if cap(j.group) < int(size)+recordHead {
-		j.group = make([]byte, 0, int(size+size/4)+recordHead)
-	}
-	buf := j.group[:0]
+	j.pieces = j.pieces[:0]
+	at := off
 	for _, r := range group {
-		buf = append(buf, r.buf...)
+		for i := range r.framed {
+			f := &r.framed[i]
+			f.bind(a.seed, at, index)
+			at += int64(f.size())
+			index++
+			j.pieces = append(j.pieces, f.head(), f.data, f.tail())
+		}
 	}
-	for at := 0; at < len(buf); index++ {
-		n := recordOverhead + int(le.Uint32(buf[at+16:]))
-		bind(buf[at:at+n], a.seed, off+int64(at), index)
-		at += n
-	}
-	if _, err := a.f.WriteAt(buf, off); err != nil {
+	err = j.writePieces(a.f, off, size)
+	clear(j.pieces)
+	if err != nil {
 		if back := a.f.Truncate(off); back != nil {
 			j.breakDown(errors.Join(err, back))
 		} else if back = a.f.Sync(); back != nil {
@@ -163,13 +165,29 @@ func (j *Journal) write(group []*request, size int64, records int) (fsync time.D
 	}
 	fsync = j.now().Sub(start)
 	a.seg.count += records
-	a.seg.end += int64(len(buf))
+	a.seg.end += size
 	a.durable = a.seg.end
 	a.commitMark(start)
+	return fsync, nil
+}
+
+// writePieces writes j.pieces, which have size bytes, one behind the other.
+func (j *Journal) writePieces(f File, off, size int64) error {
+	if v, ok := f.(piecesWriter); ok {
+		return v.WritePiecesAt(j.pieces, off)
+	}
+	if int64(cap(j.group)) < size {
+		j.group = make([]byte, 0, size+size/4)
+	}
+	buf := j.group[:0]
+	for _, p := range j.pieces {
+		buf = append(buf, p...)
+	}
 	if cap(buf) > 2*maxGroup {
 		j.group = nil
 	}
-	return fsync, nil
+	_, err := f.WriteAt(buf, off)
+	return err
 }
 
 // commitMark says that all before it is durable. It becomes durable with the next group.
@@ -226,6 +244,12 @@ func (j *Journal) ready() error {
 
 // count takes note of the size of the active file; mu is held.
 func (j *Journal) count(seg *Segment) {
-	j.bytes += seg.size - j.open.bytes
+	j.grow(seg.size - j.open.bytes)
 	j.open.bytes = seg.size
+}
+
+// grow takes note of how many bytes more there are; mu is held.
+func (j *Journal) grow(bytes int64) {
+	j.bytes += bytes
+	j.behind.Store(j.bytes > j.s.MaxBytes/behindPart)
 }

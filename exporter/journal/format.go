@@ -172,13 +172,19 @@ func (h *recordHeader) put(b []byte) {
 // bind gives a record or mark that was put into b its place. What it had before is replaced, but the CRC of the data
 // must not be bound yet.
 func bind(b []byte, seed uint32, offset int64, index uint32) {
-	le.PutUint32(b[8:], index)
-	crc := headCRC(b, seed, offset)
-	le.PutUint32(b[headCRCAt:], crc)
+	crc := bindHead(b, seed, offset, index)
 	if recordKind(b[4]) == kindRecord {
 		tail := b[len(b)-4:]
 		le.PutUint32(tail, le.Uint32(tail)^crc)
 	}
+}
+
+// bindHead is bind for the head alone, whose CRC it returns.
+func bindHead(b []byte, seed uint32, offset int64, index uint32) uint32 {
+	le.PutUint32(b[8:], index)
+	crc := headCRC(b, seed, offset)
+	le.PutUint32(b[headCRCAt:], crc)
+	return crc
 }
 
 // previous is what a mark says of the segment before, so that it is noticed if that was cut off.
@@ -227,25 +233,49 @@ func (h *recordHeader) parse(b []byte, seed uint32, offset int64) bool {
 	return false
 }
 
-// appendRecord appends a record that is not bound to a place yet.
-func appendRecord(dst []byte, h recordHeader, data []byte, c Compression) []byte {
-	start := len(dst)
-	dst = append(dst, make([]byte, recordHead)...)
+// framedRecord is a record that is not in one piece: what stands before and behind its data, and the data.
+type framedRecord struct {
+	ends [recordOverhead]byte
+	data []byte
+}
+
+func (f *framedRecord) head() []byte { return f.ends[:recordHead] }
+func (f *framedRecord) tail() []byte { return f.ends[recordHead:] }
+func (f *framedRecord) size() int    { return recordOverhead + len(f.data) }
+
+// put writes the ends, not bound to a place yet.
+func (f *framedRecord) put(h recordHeader) {
+	h.length = uint32(len(f.data)) //nolint:gosec // At most maxRecord.
+	h.put(f.head())
+	le.PutUint32(f.tail(), crcOf(f.data))
+}
+
+// bind gives the record its place.
+func (f *framedRecord) bind(seed uint32, offset int64, index uint32) {
+	crc := bindHead(f.head(), seed, offset, index)
+	le.PutUint32(f.tail(), le.Uint32(f.tail())^crc)
+}
+
+// appendRecord appends a record that is not bound to a place yet, in one piece and not compressed.
+func appendRecord(dst []byte, h recordHeader, data []byte) []byte {
 	h.kind, h.encoding, h.raw = kindRecord, encodingNone, uint32(len(data)) //nolint:gosec // At most maxRecord.
-	if c == CompressionLZ4 && len(data) > 0 {
-		dst = grow(dst, len(data)+4)
-		room := dst[len(dst) : len(dst)+len(data)]
-		if n, err := lz4.CompressBlock(data, room, nil); err == nil && n > 0 && n < len(data) {
-			dst, h.encoding = dst[:len(dst)+n], encodingLZ4
-		}
+	f := framedRecord{data: data}
+	f.put(h)
+	return append(append(append(dst, f.head()...), data...), f.tail()...)
+}
+
+// appendPacked appends data to dst, compressed, and returns what it appended: nil if that is not shorter.
+func appendPacked(dst, data []byte) (all, packed []byte) {
+	if len(data) == 0 {
+		return dst, nil
 	}
-	if h.encoding == encodingNone {
-		dst = append(dst, data...)
+	dst = grow(dst, len(data))
+	start := len(dst)
+	n, err := lz4.CompressBlock(data, dst[start:start+len(data)], nil)
+	if err != nil || n == 0 || n >= len(data) {
+		return dst, nil
 	}
-	body := dst[start+recordHead:]
-	h.length = uint32(len(body)) //nolint:gosec // At most maxRecord.
-	h.put(dst[start:])
-	return le.AppendUint32(dst, crcOf(body))
+	return dst[:start+n], dst[start : start+n]
 }
 
 // appendMark appends a mark and binds it.

@@ -32,3 +32,9 @@ type File interface {
 	// since the last Sync.
 	Sync() error
 }
+
+// piecesWriter is what a [File] may have to write bytes that are not in one piece without copying them together.
+type piecesWriter interface {
+	// WritePiecesAt writes the pieces one behind the other.
+	WritePiecesAt(pieces [][]byte, off int64) error
+}

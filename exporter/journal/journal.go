@@ -36,12 +36,14 @@ type Journal struct {
 	lock     io.Closer
 	recovery Recovery
 	number   atomic.Uint64 // Last one given out.
+	behind   atomic.Bool   // Much is waiting.
 
 	commit sync.Mutex // Held while the active file is written.
 	active *active    // nil until it is needed.
 	broken *breakage  // Why the active file cannot be written any more.
 	last   closedFile
 	group  []byte     // Reused.
+	pieces [][]byte   // Reused.
 	batch  []*request // Reused.
 
 	requests sync.Pool // Of *request. Not of all journals: a channel stays in the bubble of its test.
@@ -185,7 +187,7 @@ func (j *Journal) unlink(s *Segment) error {
 	defer j.mu.Unlock()
 	if _, ok := j.segments[s.Number]; ok {
 		delete(j.segments, s.Number)
-		j.bytes -= s.size
+		j.grow(-s.size)
 	}
 	return nil
 }

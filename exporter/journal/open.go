@@ -272,7 +272,7 @@ func (j *Journal) recoverSegment(f *found, lengths map[uint64]length) error {
 		j.window.add(h, now)
 	}
 	j.segments[s.Number] = s
-	j.bytes += s.size
+	j.grow(s.size)
 	j.recovery.Segments = append(j.recovery.Segments, s)
 	j.recovery.Records += in.good
 	j.recovery.Bytes += s.size

@@ -31,7 +31,7 @@ func (j *Journal) writeProgress(s *Segment, p Progress) error {
 	b := head.encode()
 	for i := range uint32(2) {
 		at := len(b)
-		b = appendRecord(b, recordHeader{}, text, CompressionNone)
+		b = appendRecord(b, recordHeader{}, text)
 		bind(b[at:], head.seed(), int64(at), i)
 	}
 	b = appendMark(b, kindClose, head.seed(), int64(len(b)), head.created, 1, previous{})

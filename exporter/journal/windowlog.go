@@ -70,7 +70,7 @@ func appendHashes(dst []byte, hashes []Hash, seed uint32, off int64, index uint3
 		data = append(data, h[:]...)
 	}
 	at := len(dst)
-	dst = appendRecord(dst, recordHeader{places: 1}, data, CompressionNone)
+	dst = appendRecord(dst, recordHeader{places: 1}, data)
 	bind(dst[at:], seed, off, index)
 	return dst
 }
