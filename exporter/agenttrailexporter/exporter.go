@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/agenttrail/agenttrail/exporter/delivery"
+	"github.com/agenttrail/agenttrail/exporter/direct"
 	"github.com/agenttrail/agenttrail/exporter/journal"
 	"github.com/agenttrail/agenttrail/exporter/mapping"
 	"github.com/agenttrail/agenttrail/exporter/record"
@@ -138,6 +139,15 @@ func (e *agentExporter) checkSchema(ctx context.Context, host component.Host) {
 		}
 		pause = min(2*pause, longest)
 	}
+}
+
+// take returns the bytes that an empty request stands for, to be released, and nil if a request stands for itself: when
+// it is not empty, somebody on the way has made data of its own, and that is what to store.
+func take(ctx context.Context, signal direct.Signal, empty bool) *direct.Request {
+	if !empty {
+		return nil
+	}
+	return direct.Take(ctx, signal)
 }
 
 // request is what a signal does with one request.

@@ -16,16 +16,17 @@ import (
 
 func (e *agentExporter) pushLogs(ctx context.Context, ld plog.Logs) error {
 	received := time.Now()
-	wire := take(ctx, direct.SignalLogs)
+	wire := take(ctx, direct.SignalLogs, ld.ResourceLogs().Len() == 0)
+	records := 0
+	defer func() { wire.Release(records) }()
 	return e.push(ctx, request{
 		read: func(w *worker) (journal.Hash, error) {
 			if wire == nil {
 				frompdata.Logs(ld, &w.logs)
 			} else if err := fromwire.Logs(wire.Body, &w.logs); err != nil {
 				return journal.Hash{}, err
-			} else {
-				wire.SetRecords(len(w.logs.Records))
 			}
+			records = len(w.logs.Records)
 			return w.logs.Hash(), nil
 		},
 		rows: func(w *worker, batch *delivery.Batch) mapping.Stats {

@@ -16,16 +16,17 @@ import (
 
 func (e *agentExporter) pushMetrics(ctx context.Context, md pmetric.Metrics) error {
 	received := time.Now()
-	wire := take(ctx, direct.SignalMetrics)
+	wire := take(ctx, direct.SignalMetrics, md.ResourceMetrics().Len() == 0)
+	records := 0
+	defer func() { wire.Release(records) }()
 	return e.push(ctx, request{
 		read: func(w *worker) (journal.Hash, error) {
 			if wire == nil {
 				frompdata.Metrics(md, &w.metrics)
 			} else if err := fromwire.Metrics(wire.Body, &w.metrics); err != nil {
 				return journal.Hash{}, err
-			} else {
-				wire.SetRecords(len(w.metrics.Points))
 			}
+			records = len(w.metrics.Points)
 			return w.metrics.Hash(), nil
 		},
 		rows: func(w *worker, batch *delivery.Batch) mapping.Stats {

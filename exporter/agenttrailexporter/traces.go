@@ -16,16 +16,17 @@ import (
 
 func (e *agentExporter) pushTraces(ctx context.Context, td ptrace.Traces) error {
 	received := time.Now()
-	wire := take(ctx, direct.SignalTraces)
+	wire := take(ctx, direct.SignalTraces, td.ResourceSpans().Len() == 0)
+	records := 0
+	defer func() { wire.Release(records) }()
 	return e.push(ctx, request{
 		read: func(w *worker) (journal.Hash, error) {
 			if wire == nil {
 				frompdata.Traces(td, &w.traces)
 			} else if err := fromwire.Traces(wire.Body, &w.traces); err != nil {
 				return journal.Hash{}, err
-			} else {
-				wire.SetRecords(len(w.traces.Spans))
 			}
+			records = len(w.traces.Spans)
 			return w.traces.Hash(), nil
 		},
 		rows: func(w *worker, batch *delivery.Batch) mapping.Stats {
@@ -33,13 +34,4 @@ func (e *agentExporter) pushTraces(ctx context.Context, td ptrace.Traces) error 
 		},
 		done: func(w *worker) { w.traces.Reset() },
 	})
-}
-
-// take returns the bytes of a request that a receiver sends past pdata, nil if there are none.
-func take(ctx context.Context, signal direct.Signal) *direct.Request {
-	r := direct.FromContext(ctx, signal)
-	if r != nil {
-		r.Take()
-	}
-	return r
 }

@@ -1,8 +1,11 @@
 package delivery
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/agenttrail/agenttrail/exporter/column"
 	"github.com/agenttrail/agenttrail/exporter/frame"
@@ -11,6 +14,9 @@ import (
 // frameBytes is how much goes into one compressed frame: a part of the nearest large cache, so that it is still there
 // when it is compressed. ClickHouse takes frames of up to 1 MiB and more.
 const frameBytes = 256 << 10
+
+// chunkBytes is the size of the pieces of a body. A frame fits into an empty one, whatever its method.
+const chunkBytes = 1 << 20
 
 // keepBytes is how large a buffer may be to be kept for reuse.
 const keepBytes = 8 << 20
@@ -22,12 +28,55 @@ type encoder struct {
 	sets       sync.Pool // *column.Set, for requests
 	buffers    sync.Pool // *[]byte
 	framers    sync.Pool // *framer
+	chunks     sync.Pool // *[]byte, of chunkBytes
 }
 
 // framer makes frames.
 type framer struct {
 	frames *frame.Encoder
 	buf    []byte // One of them, before compression.
+}
+
+// body is that of an INSERT, in chunks: a block may be large, and would be copied often while it grows in one piece.
+// Who uses it has a share, because a request that was given up may go on to read it for a while.
+type body struct {
+	enc    *encoder
+	chunks []*[]byte
+	size   int
+	shares atomic.Int32
+}
+
+// open returns a reader from the beginning, which has a share until it is closed.
+func (b *body) open() io.ReadCloser {
+	parts := make([]io.Reader, len(b.chunks))
+	for i, c := range b.chunks {
+		parts[i] = bytes.NewReader(*c)
+	}
+	b.shares.Add(1)
+	return &bodyReader{Reader: io.MultiReader(parts...), release: sync.OnceFunc(b.release)}
+}
+
+// release gives up a share. With the last one the memory is used again.
+func (b *body) release() {
+	if b.shares.Add(-1) > 0 {
+		return
+	}
+	for _, c := range b.chunks {
+		*c = (*c)[:0]
+		b.enc.chunks.Put(c)
+	}
+	b.chunks = nil
+}
+
+type bodyReader struct {
+	io.Reader
+	release func()
+}
+
+// Close implements [io.Closer].
+func (r *bodyReader) Close() error {
+	r.release()
+	return nil
 }
 
 func newEncoder(c Compression) (*encoder, error) {
@@ -44,6 +93,10 @@ func newEncoder(c Compression) (*encoder, error) {
 	}
 	e.sets.New = func() any { return column.NewSet() }
 	e.buffers.New = func() any { return new([]byte) }
+	e.chunks.New = func() any {
+		b := make([]byte, 0, chunkBytes)
+		return &b
+	}
 	return e, nil
 }
 
@@ -77,24 +130,40 @@ func (e *encoder) framer() (*framer, error) {
 	return f, err
 }
 
-// body makes the body of an INSERT of the rows of a table. The caller releases it.
-func (e *encoder) body(blocks *column.Blocks, table string) (*[]byte, error) {
+// body makes the body of an INSERT of the rows of a table. The caller has a share.
+func (e *encoder) body(blocks *column.Blocks, table string) (*body, error) {
 	f, err := e.framer()
 	if err != nil {
 		return nil, err
 	}
 	defer e.framers.Put(f)
-	body := e.buffer()
+	b := &body{enc: e}
+	b.shares.Store(1)
 	if err := blocks.EmitNative(table, f.buf, func(p []byte) error {
+		last := b.room()
+		before := len(*last)
 		if e.compressed {
-			*body = f.frames.Append(*body, p)
+			*last = f.frames.Append(*last, p)
 		} else {
-			*body = append(*body, p...)
+			*last = append(*last, p...)
 		}
+		b.size += len(*last) - before
 		return nil
 	}); err != nil {
-		e.release(body)
+		b.release()
 		return nil, err
 	}
-	return body, nil
+	return b, nil
+}
+
+// room returns a chunk that has room for a frame.
+func (b *body) room() *[]byte {
+	if n := len(b.chunks); n > 0 {
+		if last := b.chunks[n-1]; cap(*last)-len(*last) >= frame.Bound(frameBytes) {
+			return last
+		}
+	}
+	c := b.enc.chunks.Get().(*[]byte)
+	b.chunks = append(b.chunks, c)
+	return c
 }

@@ -383,8 +383,8 @@ func BenchmarkBody(b *testing.B) {
 			for i := 0; i < b.N; i += 1600 {
 				body, _, _, err := s.body(b.Context(), "Span", s.all())
 				require.NoError(b, err)
-				bytes = len(*body)
-				w.enc.release(body)
+				bytes = body.size
+				body.release()
 			}
 			b.StopTimer()
 			b.ReportMetric(float64(bytes)/1600, "bytes/row")

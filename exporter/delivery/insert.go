@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -82,8 +81,9 @@ func quote(s string) string {
 	return "`" + strings.NewReplacer(`\`, `\\`, "`", "\\`").Replace(s) + "`"
 }
 
-// insert sends one block once. A failure that says something about the block is a *Failure.
-func (in *inserter) insert(ctx context.Context, statement, token string, body []byte) error {
+// insert sends one block once: the bytes that open reads, of which there are size. A failure that says something about
+// the block is a *Failure.
+func (in *inserter) insert(ctx context.Context, statement, token string, size int64, open func() io.ReadCloser) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, in.timeout, fmt.Errorf("no answer within %s", in.timeout))
 	defer cancel()
 	q := maps.Clone(in.query)
@@ -91,10 +91,12 @@ func (in *inserter) insert(ctx context.Context, statement, token string, body []
 	q.Set("insert_deduplication_token", token)
 	address := in.base
 	address.RawQuery = q.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address.String(), bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address.String(), http.NoBody)
 	if err != nil {
 		return fmt.Errorf("make insert: %w", err)
 	}
+	req.ContentLength, req.Body = size, open()
+	req.GetBody = func() (io.ReadCloser, error) { return open(), nil }
 	req.Header.Set("Content-Type", "application/octet-stream")
 	in.authorize(req)
 	resp, err := in.client.Do(req)

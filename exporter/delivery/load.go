@@ -91,19 +91,19 @@ func (l *loader) forget(s *segment) {
 	l.loaded.remove(s)
 }
 
-// load returns the records of a segment. release must be called when they are not needed any more.
-func (s *segment) load() (records [][]byte, release func(), err error) {
-	if records = s.inMemory(); records != nil {
-		return records, func() {}, nil
+// load returns a share of the records of a segment, to be released.
+func (s *segment) load() (*held, error) {
+	if h := s.inMemory(); h != nil {
+		return h, nil
 	}
 	s.reading.Lock()
 	defer s.reading.Unlock()
-	if records = s.inMemory(); records != nil {
-		return records, func() {}, nil
+	if h := s.inMemory(); h != nil {
+		return h, nil
 	}
 	records, memory, err := s.read()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	s.w.gate.add(memory)
 	may, evicted := s.w.loader.keep(s, memory)
@@ -111,10 +111,11 @@ func (s *segment) load() (records [][]byte, release func(), err error) {
 		e.spill()
 	}
 	if !may {
-		return records, func() { s.w.gate.add(-memory) }, nil
+		return newHeld(records, func() { s.w.gate.add(-memory) }), nil
 	}
-	s.hold(records, memory)
-	return records, func() {}, nil
+	h := newHeld(records, nil)
+	s.hold(h, memory)
+	return h.share(), nil
 }
 
 // read reads the file. Records that cannot be read are nil.
@@ -197,21 +198,21 @@ func (s *segment) block(table string, r journal.Range, made func(*column.Blocks)
 	case <-s.w.life.Done():
 		return 0, "", errStopping
 	}
-	records, release, err := s.load()
+	h, err := s.load()
 	if err != nil {
 		return 0, "", err
 	}
-	defer release()
+	defer h.release()
 	b, err := l.take(s.j.Layout())
 	if err != nil {
 		return 0, "", err
 	}
 	defer l.giveBack(b) // Before the records go: it refers to them.
 	for i := r.From; i < r.To; i++ {
-		if records[i] == nil {
+		if h.records[i] == nil {
 			continue
 		}
-		if err := b.AppendTable(records[i], table); err != nil {
+		if err := b.AppendTable(h.records[i], table); err != nil {
 			s.cannotRead(i, err)
 		}
 	}

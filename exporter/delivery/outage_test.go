@@ -164,9 +164,12 @@ func spilled(w *Writer) (n int) {
 	w.lanes.mu.Lock()
 	defer w.lanes.mu.Unlock()
 	for _, s := range w.lanes.lanes["Span"].waiting {
-		if s.inMemory() == nil {
+		h := s.inMemory()
+		if h == nil {
 			n++
+			continue
 		}
+		h.release()
 	}
 	return n
 }

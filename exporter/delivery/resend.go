@@ -1,8 +1,10 @@
 package delivery
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/agenttrail/agenttrail/exporter/column"
 )
@@ -32,7 +34,7 @@ func (r *Resender) Resend(ctx context.Context, table string, columns []string, t
 	for i, name := range columns {
 		list[i].Name = name
 	}
-	if err := r.in.insert(ctx, insertStatement(r.database, table, list), token, native); err != nil {
+	if err := r.in.insert(ctx, insertStatement(r.database, table, list), token, int64(len(native)), func() io.ReadCloser { return io.NopCloser(bytes.NewReader(native)) }); err != nil {
 		return fmt.Errorf("insert into %s: %w", table, err)
 	}
 	return nil

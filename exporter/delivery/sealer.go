@@ -80,7 +80,7 @@ func (w *Writer) rotate(ctx context.Context) error {
 		if !ok {
 			panic("BUG: a record of this run has no rows in memory")
 		}
-		parts[i], data[i] = p, p.data
+		parts[i], data[i] = p, *p.data
 		memory += p.bytes
 		for t := range column.TableCount {
 			if p.rows[t] > 0 {
@@ -89,7 +89,11 @@ func (w *Writer) rotate(ctx context.Context) error {
 		}
 	}
 	w.open.leave(parts)
-	s.hold(data, memory)
+	s.hold(newHeld(data, func() {
+		for _, p := range parts {
+			w.recycler.put(p.data)
+		}
+	}), memory)
 	// The oldest are kept in memory, because they are sent next.
 	if !w.loader.mayWait(s, memory) {
 		s.spill()

@@ -24,9 +24,9 @@ type segment struct {
 	unreadable atomic.Bool
 
 	mu      sync.Mutex
-	records [][]byte // nil if they are not in memory.
-	memory  int64    // Of records.
-	left    int      // Tables that are not done.
+	records *held // nil if they are not in memory.
+	memory  int64 // Of records.
+	left    int   // Tables that are not done.
 	done    []string
 	since   time.Time // When the first of them was done.
 
@@ -66,26 +66,32 @@ func (s *segment) all() journal.Range { return journal.Range{From: 0, To: s.j.Le
 // spill lets go of the rows in memory. They are read back from the file when they are needed.
 func (s *segment) spill() {
 	s.mu.Lock()
-	memory := s.memory
+	records, memory := s.records, s.memory
 	s.records, s.memory = nil, 0
 	s.mu.Unlock()
 	s.w.loader.forget(s)
 	s.w.gate.add(-memory)
 	s.j.Spill()
+	if records != nil {
+		records.release()
+	}
 }
 
 // hold keeps records in memory.
-func (s *segment) hold(records [][]byte, memory int64) {
+func (s *segment) hold(records *held, memory int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.records, s.memory = records, memory
 }
 
-// inMemory returns the records; nil if they are not in memory.
-func (s *segment) inMemory() [][]byte {
+// inMemory returns a share of the records, to be released; nil if they are not in memory.
+func (s *segment) inMemory() *held {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.records
+	if s.records == nil {
+		return nil
+	}
+	return s.records.share()
 }
 
 // ranges returns the ranges of records that are sent as one block each. Every range with rows that are not stored is

@@ -58,15 +58,15 @@ func (s *segment) storeBlock(ctx context.Context, table string, r journal.Range)
 	if err != nil || rows == 0 {
 		return nil, err
 	}
-	defer w.enc.release(body)
+	defer body.release()
 	token := s.token(table, r)
 	pause := w.set.RetryInitial
 	for {
 		began := time.Now()
-		err := w.in.insert(ctx, statement, token, *body)
+		err := w.in.insert(ctx, statement, token, int64(body.size), body.open)
 		if err == nil {
 			w.health.succeeded(table)
-			w.set.Observer.Stored(table, rows, len(*body), time.Since(began))
+			w.set.Observer.Stored(table, rows, body.size, time.Since(began))
 			return nil, nil //nolint:nilnil // Stored.
 		}
 		if ctx.Err() != nil {
@@ -90,7 +90,7 @@ func (s *segment) storeBlock(ctx context.Context, table string, r journal.Range)
 }
 
 // body makes the body of an INSERT.
-func (s *segment) body(ctx context.Context, table string, r journal.Range) (body *[]byte, rows int, statement string, err error) {
+func (s *segment) body(ctx context.Context, table string, r journal.Range) (body *body, rows int, statement string, err error) {
 	err = s.w.persist(ctx, "read segment", func() (err error) {
 		rows, statement, err = s.block(table, r, func(b *column.Blocks) (err error) {
 			body, err = s.w.enc.body(b, table)

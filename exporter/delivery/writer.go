@@ -17,6 +17,7 @@ import (
 type Writer struct {
 	set      Settings
 	enc      *encoder
+	recycler recycler
 	in       *inserter
 	journal  *journal.Journal
 	gate     *gate

@@ -28,6 +28,10 @@ const (
 	MaxBytes = 64 << 20
 )
 
+// Bound is how many bytes a frame with n bytes of data may take, and how much room makes [Encoder.Append] allocate
+// nothing.
+func Bound(n int) int { return checksumSize + headSize + bound(n) + slack }
+
 // Encoder appends frames. It is not safe for concurrent use.
 type Encoder struct {
 	method Method
