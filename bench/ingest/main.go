@@ -64,11 +64,20 @@ func mainErr(ctx context.Context) (err error) {
 	flag.IntVar(&b.shape.templates, "templates", 0, "different requests; more are copies of these with other ids and times; as many as are sent if 0")
 	flag.BoolVar(&b.shape.history, "history", true, "calls of models repeat the conversation so far, as conventions ask; else all text is new")
 	flag.BoolVar(&b.keep, "keep", false, "leave the folder with logs and data, and the databases in it")
+	write := flag.String("write", "", "only write the requests into this folder, for the benchmark of the exporter's stages")
 	only := flag.String("only", "", "names of systems, such as direct,contrib; all if empty")
 	flag.Parse()
 	b.requests = max(1, spans/(b.shape.runsPerRequest*spansPerRun))
 	if b.shape.templates == 0 {
 		b.shape.templates = b.requests + warmRequests
+	}
+	start := uint64(time.Now().Add(-2*time.Hour).UnixNano()) / 1e9 * 1e9
+	if *write != "" {
+		m, err := newMix(b.shape, start, 7)
+		if err != nil {
+			return err
+		}
+		return m.write(*write)
 	}
 	if b.program, err = filepath.Abs(b.program); err != nil {
 		return err
@@ -101,7 +110,6 @@ func mainErr(ctx context.Context) (err error) {
 		}
 		systems = kept
 	}
-	start := uint64(time.Now().Add(-2*time.Hour).UnixNano()) / 1e9 * 1e9
 	m, err := newMix(b.shape, start, 7)
 	if err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 
 	collectorlogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
@@ -51,6 +53,21 @@ type template struct {
 // mix is the traffic of one signal pair: the same runs as spans and as log records.
 type mix struct {
 	traces, logs []template
+}
+
+// write writes the requests into a folder, as name.traces.pb and name.logs.pb.
+func (m *mix) write(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for i := range m.traces {
+		for suffix, t := range map[string]*template{"traces": &m.traces[i], "logs": &m.logs[i]} {
+			if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%05d.%s.pb", i, suffix)), t.wire, 0o600); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // stamp writes a copy of t into dst whose ids belong to run number n and whose times lie by after the first.

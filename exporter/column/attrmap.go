@@ -26,17 +26,8 @@ func (c *attrMap) add(attrs record.Attrs) {
 
 // put appends the pairs without ending the row.
 func (c *attrMap) put(attrs record.Attrs) {
-	// Rows of one kind have the same keys in the same order, so guess those of the previous row.
-	guess := 0
-	if n := len(c.off.ends); n > 1 {
-		guess = int(c.off.ends[n-2]) //nolint:gosec // It counts what is in memory.
-	}
 	for i := range attrs {
-		hint := uint32(0)
-		if guess+i < len(c.keys.idx) {
-			hint = c.keys.idx[guess+i]
-		}
-		c.keys.idx = append(c.keys.idx, c.keys.id(attrs[i].Key, hint))
+		c.keys.addNext(attrs[i].Key)
 		c.vals.addValue(&attrs[i].Value)
 	}
 }

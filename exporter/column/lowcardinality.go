@@ -20,18 +20,35 @@ const keepKeys = 1 << 14
 
 // lowCardinality is a column of strings with a dictionary per block.
 type lowCardinality struct {
-	ids  map[string]uint32
-	keys []string // By id; they point into dict or into an earlier array of it, never into a row.
-	dict text
-	idx  []uint32
+	ids   map[string]uint32
+	keys  []string // By id; they point into dict or into an earlier array of it, never into a row.
+	after []uint32 // By id: which one came after it the last time.
+	dict  text
+	idx   []uint32
 }
 
 func (c *lowCardinality) add(s string) {
-	hint := uint32(0)
 	if n := len(c.idx); n > 0 {
-		hint = c.idx[n-1] // Rows that come together often say the same.
+		if last := c.idx[n-1]; c.keys[last] == s { // Rows that come together often say the same.
+			c.idx = append(c.idx, last)
+			return
+		}
 	}
-	c.idx = append(c.idx, c.id(s, hint))
+	c.addNext(s)
+}
+
+// addNext adds s and guesses that it is what came after the value before it the last time: rows of several kinds take
+// turns, and so do the keys of their attributes.
+func (c *lowCardinality) addNext(s string) {
+	n := len(c.idx)
+	if n == 0 {
+		c.idx = append(c.idx, c.id(s, 0))
+		return
+	}
+	last := c.idx[n-1]
+	id := c.id(s, c.after[last])
+	c.after[last] = id
+	c.idx = append(c.idx, id)
 }
 
 // id returns the id of s and guesses that it is hint, which need not exist.
@@ -59,6 +76,7 @@ func (c *lowCardinality) insert(s string) uint32 {
 	}
 	id := uint32(len(c.keys)) //nolint:gosec // Checked above.
 	c.keys = append(c.keys, key)
+	c.after = append(c.after, id)
 	c.ids[key] = id
 	return id
 }
@@ -71,6 +89,7 @@ func (c *lowCardinality) reset() {
 	}
 	clear(c.keys)
 	c.keys = shrink(c.keys)
+	c.after = shrink(c.after)
 	c.dict.reset()
 	c.idx = shrink(c.idx)
 }

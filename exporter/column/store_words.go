@@ -23,7 +23,7 @@ func (c *words) undo() {
 		delete(c.ids, key)
 	}
 	clear(c.keys[c.keptKeys:])
-	c.keys = c.keys[:c.keptKeys]
+	c.keys, c.after = c.keys[:c.keptKeys], c.after[:c.keptKeys]
 	c.dict.buf = c.dict.buf[:c.keptDict]
 	c.idx = c.idx[:c.keptIdx]
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/agenttrail/agenttrail/exporter/record"
 )
 
 // Limits of short texts, in bytes: attribute keys, and the columns that hold names and ids.
@@ -16,7 +18,7 @@ func base64Len(n int) int { return base64.StdEncoding.EncodedLen(n) }
 
 // clean returns s as valid UTF-8 of at most limit bytes plus a marker of what was cut.
 func (m *Mapper) clean(s string, limit int) string {
-	if len(s) <= limit && utf8.ValidString(s) {
+	if len(s) <= limit && record.ValidUTF8(s) {
 		return s
 	}
 	keep := s
@@ -25,7 +27,7 @@ func (m *Mapper) clean(s string, limit int) string {
 		m.stats.Adjusted[ReasonTruncated]++
 	}
 	dst := m.arena.Text()
-	if !utf8.ValidString(keep) {
+	if !record.ValidUTF8(keep) {
 		m.stats.Adjusted[ReasonInvalidUTF8]++
 		dst = appendValid(dst, keep)
 	} else {
@@ -93,4 +95,4 @@ func (m *Mapper) uintText(n uint64) string {
 }
 
 // isName reports whether a text is stored in a column of names as it is.
-func (m *Mapper) isName(s string) bool { return len(s) <= maxNameBytes && utf8.ValidString(s) }
+func (m *Mapper) isName(s string) bool { return len(s) <= maxNameBytes && record.ValidUTF8(s) }

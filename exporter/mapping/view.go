@@ -1,8 +1,6 @@
 package mapping
 
 import (
-	"unicode/utf8"
-
 	"github.com/agenttrail/agenttrail/exporter/record"
 )
 
@@ -13,6 +11,7 @@ type view struct {
 	bad   keySet // attributes that could not be read, counted already
 	quiet bool   // the record was read before, and what is wrong with it was counted
 	slot  [maxKeys]int32
+	after [maxKeys + 1]keyID // Which known key came after another one the last time.
 }
 
 // blame counts an attribute that cannot be read as it came, once for each record.
@@ -46,12 +45,29 @@ func (v *view) str(id keyID) string {
 // an attribute again overwrites it.
 func (v *view) load(attrs record.Attrs) {
 	v.attrs, v.has, v.quiet = attrs, keySet{}, true
+	before := firstKey
 	for i := range attrs {
-		if id, ok := keys.find(keys.hash(attrs[i].Key), attrs[i].Key); ok {
-			v.has.add(id)
-			v.slot[id] = int32(i)
+		id, ok := v.guess(before, attrs[i].Key)
+		if !ok {
+			if id, ok = keys.find(keys.hash(attrs[i].Key), attrs[i].Key); !ok {
+				continue
+			}
+			v.after[before] = id
 		}
+		before = id
+		v.has.add(id)
+		v.slot[id] = int32(i)
 	}
+}
+
+// firstKey stands for what is before the first attribute.
+const firstKey keyID = maxKeys
+
+// guess returns the known key that followed another one the last time, if it is this one: records of one kind have the
+// same keys in the same order.
+func (v *view) guess(before keyID, key string) (keyID, bool) {
+	id := v.after[before]
+	return id, keys.names[id] == key
 }
 
 // scan loads the view and returns the attributes as they are stored: valid UTF-8, cut to size, each key once. When
@@ -59,10 +75,19 @@ func (v *view) load(attrs record.Attrs) {
 func (m *Mapper) scan(v *view, attrs record.Attrs) record.Attrs {
 	v.attrs, v.has, v.bad, v.quiet = attrs, keySet{}, keySet{}, false
 	clean, unknown := true, false
+	before := firstKey
 	for i := range attrs {
 		a := &attrs[i]
-		h := keys.hash(a.Key)
-		if id, ok := keys.find(h, a.Key); ok {
+		id, ok := v.guess(before, a.Key)
+		var h uint64
+		if !ok {
+			h = keys.hash(a.Key)
+			if id, ok = keys.find(h, a.Key); ok {
+				v.after[before] = id
+			}
+		}
+		if ok {
+			before = id
 			clean = clean && !v.has.contains(id)
 			v.has.add(id)
 			v.slot[id] = int32(i)
@@ -74,7 +99,7 @@ func (m *Mapper) scan(v *view, attrs record.Attrs) record.Attrs {
 			if _, dup := m.see(attrs, h, a.Key, i); dup {
 				clean = false
 			}
-			clean = clean && len(a.Key) <= maxKeyBytes && utf8.ValidString(a.Key)
+			clean = clean && len(a.Key) <= maxKeyBytes && record.ValidUTF8(a.Key)
 		}
 		clean = clean && m.fits(&a.Value)
 	}
@@ -100,7 +125,7 @@ func (m *Mapper) see(attrs record.Attrs, h uint64, key string, i int) (int, bool
 func (m *Mapper) fits(v *record.Value) bool {
 	switch v.Kind {
 	case record.ValueString, record.ValueArray, record.ValueMap:
-		return len(v.Str) <= m.cfg.MaxAttributeBytes && utf8.ValidString(v.Str)
+		return len(v.Str) <= m.cfg.MaxAttributeBytes && record.ValidUTF8(v.Str)
 	case record.ValueBytes:
 		return base64Len(len(v.Str)) <= m.cfg.MaxAttributeBytes
 	default:
