@@ -48,12 +48,16 @@ test-cluster: engines ## Make the tables of a cluster beside a real ZooKeeper (a
 
 .PHONY: bench
 bench: engines ## Compare with contrib's ClickHouse exporter on this machine; ARGS="-rounds 5 -spans 200000"
+	@out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; \
+	(cd bench && $(GO) run ./ingest -write "$$out" -spans 20000); \
+	$(GO) test ./exporter/delivery -run '^$$' -bench '^BenchmarkStages$$' -requests "$$out" -benchtime 20x -count 5 | tr '\t' '\n' | sed -E '/^(goos|goarch|pkg|cpu|PASS|ok)/d'
 	@cd bench && $(GO) run ./ingest -agenttrail ../$(BIN) $(ARGS)
 
 .PHONY: bench-delivery
-bench-delivery: engines ## Measure how fast requests are acknowledged, and what an outage of ClickHouse does (about 10 minutes)
+bench-delivery: engines ## Measure how fast requests are acknowledged, and what an outage of ClickHouse and too much load do (about 15 minutes)
 	$(GO) test ./cmd/agenttrail -run '^$$' -bench '^BenchmarkAcknowledgement$$' -benchtime 1x -timeout 10m -load-rate 1000 -load-for 60s -load-warm-up 10s
 	$(GO) test ./cmd/agenttrail -run '^$$' -bench '^BenchmarkOutage$$' -benchtime 1x -timeout 40m -outage 5m -rate 5000
+	$(GO) test ./cmd/agenttrail -run '^$$' -bench '^BenchmarkOverload$$' -benchtime 1x -timeout 40m -overload 5m -order 1h
 
 SEEDS ?= 200
 

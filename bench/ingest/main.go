@@ -100,7 +100,8 @@ func mainErr(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, b.engine.stop()) }()
 
-	systems := []*system{ours("agenttrail"), contrib()}
+	// The first takes requests straight from the wire, the second through pdata, as behind any receiver and processor.
+	systems := []*system{ours("direct"), ours("pdata", "receivers::otlp::direct=off"), contrib()}
 	if *only != "" {
 		kept := systems[:0]
 		for _, s := range systems {

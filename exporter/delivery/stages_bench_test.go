@@ -1,9 +1,8 @@
 package delivery
 
 import (
-	"bytes"
 	"flag"
-	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -25,7 +24,7 @@ import (
 	"github.com/agenttrail/agenttrail/schema/prices"
 )
 
-var requestsDir = flag.String("requests", "", "folder with requests *.traces.pb and *.logs.pb for BenchmarkStages, as bench/ingest -write makes them; else small ones are made up")
+var requestsDir = flag.String("requests", "", "folder with requests *.traces.pb and *.logs.pb for BenchmarkStages, as bench/ingest -write makes them; else the recorded ones are taken")
 
 // stages is what becomes of a request on its way, one step after the other, on one thread.
 type stages struct {
@@ -46,41 +45,73 @@ type stages struct {
 // group is how many requests become one block, about as many as arrive between two flushes.
 const group = 16
 
-// BenchmarkStages measures what a span costs at each stage of the exporter, in CPU time, and the floor: decoding,
-// compressing and writing the same bytes. An operation is all requests once.
+// BenchmarkStages measures what a span, with its share of log records, costs at each stage of the exporter, in CPU time
+// on one thread, and the floor: decoding, compressing and writing the same bytes. An operation is all requests once.
 //
 //	go run ./ingest -write /tmp/requests -spans 20000   (in bench)
 //	go test ./exporter/delivery -run '^$' -bench Stages -requests /tmp/requests
+//
+// The stages of the direct front end are decode, hash, map (to columns), record (for the journal), write (into it), join
+// (of records to a block), emit (with compression) and send. "compress" is the part of "emit" that is compression,
+// "pdata" what the other front end needs in place of "decode".
 func BenchmarkStages(b *testing.B) {
 	s := newStages(b)
 	b.ResetTimer()
-	var spent [16]time.Duration
-	names := []string{"decode", "hash", "map", "record", "write", "join", "emit", "compress", "send", "pdata"}
+	var spent [stageCount]time.Duration
 	file, err := os.Create(filepath.Join(b.TempDir(), "file"))
 	require.NoError(b, err)
 	defer file.Close()
 	client, server := loopback(b)
 	defer client.Close()
-	go func() { _, _ = bytes.NewBuffer(nil).ReadFrom(server) }()
+	go func() { _, _ = io.Copy(io.Discard, server) }()
 	for range b.N {
 		for from := 0; from < len(s.traces); from += group {
 			s.run(b, from, min(from+group, len(s.traces)), &spent, file, client)
 		}
 	}
 	b.StopTimer()
-	ns := func(i int) float64 { return float64(spent[i].Nanoseconds()) / float64(b.N*s.spans) }
-	for i, name := range names {
-		b.ReportMetric(ns(i), name+"-ns/span")
+	ns := func(stages ...stage) (sum float64) {
+		for _, i := range stages {
+			sum += float64(spent[i].Nanoseconds()) / float64(b.N*s.spans)
+		}
+		return sum
 	}
-	b.ReportMetric(ns(0)+ns(7)+ns(4)+ns(8), "floor-ns/span")
-	b.ReportMetric(ns(0)+ns(1)+ns(2)+ns(3)+ns(4)+ns(5)+ns(6)+ns(8), "direct-ns/span")
+	for i := range stageCount {
+		b.ReportMetric(ns(i), i.String()+"-ns/span")
+	}
+	floor := ns(stageDecode, stageCompress, stageWrite, stageSend)
+	direct := ns(stageDecode, stageHash, stageMap, stageRecord, stageWrite, stageJoin, stageEmit, stageSend)
+	b.ReportMetric(floor, "floor-ns/span")
+	b.ReportMetric(direct, "direct-ns/span")
+	b.ReportMetric(direct/floor, "direct/floor")
+	b.ReportMetric(0, "ns/op")
+}
+
+type stage int
+
+const (
+	stageDecode stage = iota
+	stageHash
+	stageMap
+	stageRecord
+	stageWrite
+	stageJoin
+	stageEmit
+	stageSend
+	stageCompress
+	stagePdata
+	stageCount
+)
+
+func (s stage) String() string {
+	return [...]string{"decode", "hash", "map", "record", "write", "join", "emit", "send", "compress", "pdata"}[s]
 }
 
 func newStages(b *testing.B) *stages {
 	b.Helper()
 	list, err := prices.Shipped()
 	require.NoError(b, err)
-	s := &stages{mapper: mapping.New(mapping.Config{Prices: list}), frames: nil}
+	s := &stages{mapper: mapping.New(mapping.Config{Prices: list})}
 	s.frames, err = frame.NewEncoder(frame.MethodLZ4)
 	require.NoError(b, err)
 	s.blocks, err = column.NewBlocks(column.Layout())
@@ -92,10 +123,20 @@ func newStages(b *testing.B) *stages {
 	for range column.TableCount {
 		s.native = append(s.native, nil)
 	}
-	dir := *requestsDir
-	if dir == "" {
-		b.Skip("give -requests")
+	if *requestsDir == "" {
+		s.addRecorded(b)
+	} else {
+		s.addFolder(b, *requestsDir)
 	}
+	for _, t := range s.traces {
+		require.NoError(b, fromwire.Traces(t, &s.in))
+		s.spans += len(s.in.Spans)
+	}
+	return s
+}
+
+func (s *stages) addFolder(b *testing.B, dir string) {
+	b.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "*.traces.pb"))
 	require.NoError(b, err)
 	require.NotEmpty(b, names)
@@ -105,15 +146,29 @@ func newStages(b *testing.B) *stages {
 		l, err := os.ReadFile(strings.TrimSuffix(name, ".traces.pb") + ".logs.pb")
 		require.NoError(b, err)
 		s.traces, s.logs = append(s.traces, t), append(s.logs, l)
-		require.NoError(b, fromwire.Traces(t, &s.in))
-		s.spans += len(s.in.Spans)
 	}
-	return s
 }
 
-func (s *stages) run(b *testing.B, from, to int, spent *[16]time.Duration, file *os.File, client net.Conn) {
+// addRecorded adds what real emitters sent, without log records.
+func (s *stages) addRecorded(b *testing.B) {
+	b.Helper()
+	names, err := filepath.Glob("../mapping/testdata/recorded/*.traces.json")
+	require.NoError(b, err)
+	require.NotEmpty(b, names)
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		require.NoError(b, err)
+		q := ptraceotlp.NewExportRequest()
+		require.NoError(b, q.UnmarshalJSON(text))
+		t, err := q.MarshalProto()
+		require.NoError(b, err)
+		s.traces, s.logs = append(s.traces, t), append(s.logs, nil)
+	}
+}
+
+func (s *stages) run(b *testing.B, from, to int, spent *[stageCount]time.Duration, file *os.File, client net.Conn) {
 	at := cpu(b)
-	lap := func(i int) {
+	lap := func(i stage) {
 		now := cpu(b)
 		spent[i] += now - at
 		at = now
@@ -125,28 +180,28 @@ func (s *stages) run(b *testing.B, from, to int, spent *[16]time.Duration, file 
 		at = cpu(b)
 		require.NoError(b, fromwire.Traces(s.traces[i], &s.in))
 		require.NoError(b, fromwire.Logs(s.logs[i], &s.inLogs))
-		lap(0)
+		lap(stageDecode)
 		s.in.Hash()
 		s.inLogs.Hash()
-		lap(1)
+		lap(stageHash)
 		s.mapper.Traces(&s.in, received, set)
 		s.mapper.Logs(&s.inLogs, received, set)
-		lap(2)
+		lap(stageMap)
 		s.recs[i-from] = set.AppendRecord(s.recs[i-from][:0])
-		lap(3)
+		lap(stageRecord)
 		_, err := file.WriteAt(s.recs[i-from], 0)
 		require.NoError(b, err)
-		lap(4)
+		lap(stageWrite)
 	}
 	require.NoError(b, syscall.Fdatasync(int(file.Fd())))
-	lap(4)
+	lap(stageWrite)
 	frameBuf := make([]byte, 0, frameBytes)
 	for t := range column.TableCount {
 		at = cpu(b)
 		for i := from; i < to; i++ {
 			require.NoError(b, s.blocks.AppendTable(s.recs[i-from], t.String()))
 		}
-		lap(5)
+		lap(stageJoin)
 		if s.blocks.Rows(t.String()) == 0 {
 			continue
 		}
@@ -155,10 +210,10 @@ func (s *stages) run(b *testing.B, from, to int, spent *[16]time.Duration, file 
 			s.out = s.frames.Append(s.out, p)
 			return nil
 		}))
-		lap(6)
+		lap(stageEmit)
 		_, err := client.Write(s.out)
 		require.NoError(b, err)
-		lap(8)
+		lap(stageSend)
 		s.native[t] = s.blocks.AppendNative(s.native[t][:0], t.String())
 		at = cpu(b)
 		s.out = s.out[:0]
@@ -167,7 +222,7 @@ func (s *stages) run(b *testing.B, from, to int, spent *[16]time.Duration, file 
 			s.out = s.frames.Append(s.out, p[:n])
 			p = p[n:]
 		}
-		lap(7)
+		lap(stageCompress)
 	}
 	s.blocks.Reset()
 	at = cpu(b)
@@ -178,7 +233,7 @@ func (s *stages) run(b *testing.B, from, to int, spent *[16]time.Duration, file 
 		require.NoError(b, l.UnmarshalProto(s.logs[i]))
 		frompdata.Logs(l.Logs(), &s.inLogs)
 	}
-	lap(9)
+	lap(stagePdata)
 }
 
 func cpu(b *testing.B) time.Duration {
@@ -200,5 +255,3 @@ func loopback(b *testing.B) (client, server net.Conn) {
 	require.NoError(b, err)
 	return client, server
 }
-
-var _ = fmt.Sprint
