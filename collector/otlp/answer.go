@@ -1,9 +1,9 @@
 package otlp
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/consumer/consumererror"
@@ -14,15 +14,13 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// malformed is the error of a request that cannot be decoded, which must not be sent again.
-func malformed(err error) error {
-	return consumererror.NewPermanent(status.Error(codes.InvalidArgument, err.Error()))
-}
+// malformed is the error of a request that cannot be read, which must not be sent again.
+func malformed(err error) error { return status.Error(codes.InvalidArgument, err.Error()) }
 
-// statusOf says what to answer for an error of the pipeline. What does not say passes, unless it is permanent, which
-// is then a fault of this side: https://opentelemetry.io/docs/specs/otlp/#failures
+// statusOf says what to answer for an error of the pipeline, never OK. What does not say passes, unless it is
+// permanent, which is then a fault of this side: https://opentelemetry.io/docs/specs/otlp/#failures
 func statusOf(err error) *status.Status {
-	if s, ok := status.FromError(err); ok {
+	if s, ok := status.FromError(err); ok && s.Code() != codes.OK {
 		return s
 	}
 	if consumererror.IsPermanent(err) {
@@ -35,8 +33,6 @@ func statusOf(err error) *status.Status {
 // must not. https://opentelemetry.io/docs/specs/otlp/#failures-1
 func httpCode(c codes.Code) int {
 	switch c {
-	case codes.OK:
-		return http.StatusOK
 	case codes.Canceled, codes.DeadlineExceeded, codes.Aborted, codes.OutOfRange, codes.Unavailable, codes.DataLoss:
 		return http.StatusServiceUnavailable
 	case codes.ResourceExhausted:
@@ -57,18 +53,10 @@ func httpCode(c codes.Code) int {
 // grpcCode is the gRPC code of an error that the HTTP server found before the request came here.
 func grpcCode(httpCode int) codes.Code {
 	switch httpCode {
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
+	case http.StatusBadRequest:
 		return codes.InvalidArgument
 	case http.StatusUnauthorized:
 		return codes.Unauthenticated
-	case http.StatusForbidden:
-		return codes.PermissionDenied
-	case http.StatusNotFound:
-		return codes.Unimplemented
-	case http.StatusTooManyRequests:
-		return codes.ResourceExhausted
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return codes.Unavailable
 	default:
 		return codes.Unknown
 	}
@@ -81,28 +69,37 @@ func answerStatus(w http.ResponseWriter, content string, s *status.Status) {
 
 func answerCode(w http.ResponseWriter, content string, code int, s *status.Status) {
 	if code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable {
-		for _, d := range s.Details() {
-			if retry, ok := d.(*errdetails.RetryInfo); ok {
-				seconds := (retry.GetRetryDelay().AsDuration() + time.Second - 1) / time.Second // Whole ones: rather late than early.
-				w.Header().Set("Retry-After", strconv.Itoa(int(seconds)))
-			}
+		if delay, ok := retryDelay(s); ok {
+			seconds := (delay + time.Second - 1) / time.Second // Whole ones: rather late than early.
+			w.Header().Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
 		}
 	}
-	var body []byte
-	var err error
+	marshal := protojson.Marshal
 	if content == contentProtobuf {
-		body, err = proto.Marshal(s.Proto())
+		marshal = proto.Marshal
 	} else {
 		content = contentJSON
-		body, err = protojson.Marshal(s.Proto())
 	}
-	if err != nil {
-		answerText(w, http.StatusInternalServerError, fmt.Sprintf("BUG: write answer: %v", err))
-		return
+	answer := s.Proto()
+	answer.Message = strings.ToValidUTF8(answer.GetMessage(), "\uFFFD") // It may quote what was malformed.
+	body, err := marshal(answer)
+	if err != nil { // This program does not know one of the details.
+		answer.Details = nil
+		body, _ = marshal(answer)
 	}
 	w.Header().Set("Content-Type", content)
 	w.WriteHeader(code)
 	_, _ = w.Write(body) // A client that has left gets none.
+}
+
+// retryDelay is when the request may be sent again, if s says so.
+func retryDelay(s *status.Status) (time.Duration, bool) {
+	for _, d := range s.Details() {
+		if retry, ok := d.(*errdetails.RetryInfo); ok {
+			return retry.GetRetryDelay().AsDuration(), true
+		}
+	}
+	return 0, false
 }
 
 // answerHTTPError answers what the HTTP server found wrong by itself, such as a body that it cannot decompress.

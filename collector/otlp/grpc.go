@@ -37,15 +37,20 @@ func (r *otlpReceiver) newGRPC(ctx context.Context, cfg *configgrpc.ServerConfig
 
 func (r *otlpReceiver) serveGRPC(ctx context.Context, s signal, decode func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) {
 	body := &rawMessage{}
-	defer body.free()
+	stillRead := false
+	defer func() {
+		if !stillRead {
+			body.free()
+		}
+	}()
 	if err := decode(body); err != nil {
 		return nil, err
 	}
-	handle := func(ctx context.Context, _ any) (any, error) {
-		if err := r.export(ctx, s, r.overGRPC, body.bytes()); err != nil {
+	handle := func(ctx context.Context, _ any) (_ any, err error) {
+		if stillRead, err = r.export(ctx, s, r.overGRPC, body.bytes()); err != nil {
 			return nil, statusOf(err).Err()
 		}
-		return &rawMessage{}, nil // Without fields: all of it was accepted.
+		return noMessage, nil // Without fields: all of it was accepted.
 	}
 	if intercept == nil {
 		return handle(ctx, body)
@@ -53,8 +58,11 @@ func (r *otlpReceiver) serveGRPC(ctx context.Context, s signal, decode func(any)
 	return intercept(ctx, body, &grpc.UnaryServerInfo{Server: r, FullMethod: s.method()}, handle)
 }
 
-// rawMessage is the bytes of a message in memory of gRPC.
+// rawMessage is the bytes of a message in memory of gRPC, to be freed.
 type rawMessage struct{ buffer mem.Buffer }
+
+// noMessage is the message without fields.
+var noMessage = &rawMessage{}
 
 func (m *rawMessage) bytes() []byte {
 	if m.buffer == nil {
@@ -78,17 +86,12 @@ var _ encoding.CodecV2 = rawCodec{}
 // Name implements [encoding.CodecV2].
 func (rawCodec) Name() string { return "proto" }
 
-// Marshal implements [encoding.CodecV2].
+// Marshal implements [encoding.CodecV2]. Answers have no fields.
 func (rawCodec) Marshal(v any) (mem.BufferSlice, error) {
-	m, ok := v.(*rawMessage)
-	if !ok {
+	if v != any(noMessage) {
 		return nil, fmt.Errorf("BUG: marshal %T", v)
 	}
-	if m.buffer == nil {
-		return nil, nil
-	}
-	m.buffer.Ref()
-	return mem.BufferSlice{m.buffer}, nil
+	return nil, nil
 }
 
 // Unmarshal implements [encoding.CodecV2].

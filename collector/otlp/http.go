@@ -3,7 +3,6 @@ package otlp
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"sync"
@@ -16,8 +15,12 @@ const (
 	contentJSON     = "application/json"
 )
 
-// keepBody is how large a buffer may be to be kept for reuse.
-const keepBody = 8 << 20
+const (
+	// keepBody is how large a buffer may be to be kept for reuse.
+	keepBody = 8 << 20
+	// believeLength is how much memory a request gets because it says that it is so long.
+	believeLength = 1 << 20
+)
 
 // bodies are buffers for requests.
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
@@ -47,23 +50,23 @@ func (r *otlpReceiver) serveHTTP(w http.ResponseWriter, req *http.Request, s sig
 		return
 	}
 	body := bodies.Get().(*bytes.Buffer)
+	stillRead := false
 	defer func() {
-		if body.Cap() <= keepBody {
+		if body.Cap() <= keepBody && !stillRead {
 			body.Reset()
 			bodies.Put(body)
 		}
 	}()
-	if n := req.ContentLength; n > 0 && n <= keepBody { // Of what is compressed it is the size before.
-		body.Grow(int(n) + bytes.MinRead)
+	if n := req.ContentLength; n > 0 { // Of what is compressed it is not known.
+		body.Grow(int(min(n, believeLength)) + bytes.MinRead)
 	}
-	_, err := io.Copy(body, req.Body)
-	if err != nil {
-		answerStatus(w, content, statusOf(malformed(fmt.Errorf("read body: %w", err))))
-		return
-	}
-	if content == contentProtobuf {
-		err = r.export(req.Context(), s, r.overHTTP, body.Bytes())
-	} else {
+	_, err := body.ReadFrom(req.Body)
+	switch {
+	case err != nil:
+		err = malformed(err)
+	case content == contentProtobuf:
+		stillRead, err = r.export(req.Context(), s, r.overHTTP, body.Bytes())
+	default:
 		err = r.exportJSON(req.Context(), s, r.overHTTP, body.Bytes())
 	}
 	if err != nil {

@@ -30,12 +30,13 @@ type otlpReceiver struct {
 
 	overGRPC, overHTTP *receiverhelper.ObsReport
 
-	start   sync.Once
-	stop    sync.Once
-	grpc    *grpc.Server
-	http    *http.Server
-	serving sync.WaitGroup
-	unaware sync.Once // Says once that the pipeline does not know of requests that go past pdata.
+	start    sync.Once
+	startErr error
+	stop     sync.Once
+	grpc     *grpc.Server
+	http     *http.Server
+	serving  sync.WaitGroup
+	unaware  sync.Once // Says once that the pipeline does not know of requests that go past pdata.
 }
 
 func newReceiver(set receiver.Settings, cfg *Config, forget func()) (*otlpReceiver, error) {
@@ -54,40 +55,57 @@ func newReceiver(set receiver.Settings, cfg *Config, forget func()) (*otlpReceiv
 }
 
 // Start implements [component.Component].
-func (r *otlpReceiver) Start(ctx context.Context, host component.Host) (err error) {
+func (r *otlpReceiver) Start(ctx context.Context, host component.Host) error {
 	r.start.Do(func() {
-		if err = errors.Join(r.startGRPC(ctx, host), r.startHTTP(ctx, host)); err != nil {
-			err = errors.Join(err, r.Shutdown(ctx))
+		err := r.startGRPC(ctx, host)
+		if err == nil {
+			err = r.startHTTP(ctx, host)
+		}
+		if err != nil {
+			r.startErr = errors.Join(err, r.Shutdown(ctx))
+		}
+	})
+	return r.startErr
+}
+
+// Shutdown implements [component.Component]. It waits for the requests under way. When ctx ends first it cuts their
+// connections, and those that go on all the same end by themselves.
+func (r *otlpReceiver) Shutdown(ctx context.Context) (err error) {
+	r.stop.Do(func() {
+		defer r.forget()
+		if err = errors.Join(r.stopHTTP(ctx), r.stopGRPC(ctx)); err == nil {
+			r.serving.Wait()
 		}
 	})
 	return err
 }
 
-// Shutdown implements [component.Component]. It waits for the requests under way, as long as ctx allows.
-func (r *otlpReceiver) Shutdown(ctx context.Context) (err error) {
-	r.stop.Do(func() {
-		defer r.forget()
-		if r.http != nil {
-			if err = r.http.Shutdown(ctx); err != nil {
-				err = errors.Join(err, r.http.Close())
-			}
-		}
-		if r.grpc != nil {
-			stopped := make(chan struct{})
-			go func() {
-				r.grpc.GracefulStop()
-				close(stopped)
-			}()
-			select {
-			case <-stopped:
-			case <-ctx.Done():
-				r.grpc.Stop() // Ends GracefulStop too.
-				<-stopped
-			}
-		}
-		r.serving.Wait()
-	})
-	return err
+func (r *otlpReceiver) stopHTTP(ctx context.Context) error {
+	if r.http == nil {
+		return nil
+	}
+	if err := r.http.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("wait for requests over HTTP: %w", err), r.http.Close())
+	}
+	return nil
+}
+
+func (r *otlpReceiver) stopGRPC(ctx context.Context) error {
+	if r.grpc == nil {
+		return nil
+	}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		r.grpc.GracefulStop()
+	}()
+	select {
+	case <-stopped:
+		return nil
+	case <-ctx.Done():
+		go r.grpc.Stop() // It waits behind GracefulStop.
+		return fmt.Errorf("wait for requests over gRPC: %w", context.Cause(ctx))
+	}
 }
 
 // signals returns those that have a pipeline.
@@ -110,11 +128,11 @@ func (r *otlpReceiver) startGRPC(ctx context.Context, host component.Host) error
 	if err != nil {
 		return err
 	}
+	r.grpc = server
 	listener, err := cfg.NetAddr.Listen(ctx)
 	if err != nil {
 		return err
 	}
-	r.grpc = server
 	// The collector learns from this entry where it listens.
 	r.set.Logger.Info("Starting GRPC server", zap.String("endpoint", listener.Addr().String()), zap.Bool("direct", true))
 	r.serve(host, listener, server.Serve, grpc.ErrServerStopped)
@@ -149,26 +167,41 @@ func (r *otlpReceiver) serve(host component.Host, listener net.Listener, serve f
 	})
 }
 
-// export sends a protobuf request to the exporter. body is not used after it returns.
-func (r *otlpReceiver) export(ctx context.Context, s signal, report *receiverhelper.ObsReport, body []byte) error {
+// export sends a protobuf request to the exporter. The memory of body may be used again after it, unless it is still
+// read.
+func (r *otlpReceiver) export(ctx context.Context, s signal, report *receiverhelper.ObsReport, body []byte) (stillRead bool, err error) {
+	if len(body) == 0 {
+		return false, nil // There is nothing to store.
+	}
 	request := &direct.Request{Signal: s.signal(), Body: body}
 	ctx = s.begin(ctx, report)
-	records, err := 0, s.carry(direct.NewContext(ctx, request))
-	records = request.Records()
-	if err == nil && !request.Taken() {
+	err = s.carry(direct.NewContext(ctx, request))
+	outcome := request.End()
+	records := outcome.Records
+	switch {
+	case err == nil && !outcome.Taken:
 		r.unaware.Do(func() {
 			r.set.Logger.Warn("No agenttrail exporter looks after requests that go past pdata: they are decoded for the pipeline; set direct to off",
-				zap.Uint8("signal", uint8(s.signal())))
+				zap.Stringer("pipeline", s.signal()))
 		})
-		var send func(context.Context) error
-		if records, send, err = s.decode(body, true); err == nil {
-			err = send(ctx)
-		} else {
-			err = malformed(err)
-		}
+		records, err = sendDecoded(ctx, s, body)
+	case err != nil && records == 0: // It was refused before it was decoded, which is when the receiver counts what it refuses.
+		records = count(s.signal(), body)
 	}
 	s.end(ctx, report, "protobuf", records, err)
-	return err
+	return outcome.Read, err
+}
+
+// sendDecoded sends a protobuf request down a pipeline that does not know of requests past pdata.
+func sendDecoded(ctx context.Context, s signal, body []byte) (records int, err error) {
+	records, send, err := s.decode(body, true)
+	if err != nil {
+		return 0, malformed(err)
+	}
+	if records == 0 {
+		return 0, nil
+	}
+	return records, send(ctx)
 }
 
 // exportJSON sends a JSON request down the pipeline.
