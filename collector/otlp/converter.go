@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
 	"go.uber.org/zap"
 )
@@ -18,8 +19,9 @@ var passing = map[string]bool{"memory_limiter": true, "memorylimiter": true}
 const exporterType = "agenttrail"
 
 // NewConverterFactory returns the factory of a converter of configurations that decides for every receiver of this
-// package whether its requests go past pdata, where the configuration leaves it open. It says in the log what it
-// decided, and refuses a configuration that asks for what its pipelines do not allow.
+// package whether its requests go past pdata, where the configuration leaves it open. It says in the log why they do
+// not, and refuses a configuration that asks for what its pipelines do not allow. What is malformed is left to the
+// collector, which reads the configuration after this.
 func NewConverterFactory() confmap.ConverterFactory {
 	return confmap.NewConverterFactory(func(set confmap.ConverterSettings) confmap.Converter {
 		return &converter{logger: set.Logger}
@@ -31,78 +33,91 @@ type converter struct{ logger *zap.Logger }
 // Convert implements [confmap.Converter].
 func (c *converter) Convert(_ context.Context, conf *confmap.Conf) error {
 	all := conf.ToStringMap()
-	receivers, _ := all["receivers"].(map[string]any)
-	for _, id := range slices.Sorted(maps.Keys(receivers)) {
-		if typeOf(id) != Type.String() {
+	receivers := section(all, "receivers")
+	pipelines := section(section(all, "service"), "pipelines")
+	for _, key := range slices.Sorted(maps.Keys(receivers)) {
+		id, ok := parse(key)
+		if !ok || id.Type() != Type {
 			continue
 		}
-		settings, _ := receivers[id].(map[string]any)
-		asked, _ := settings["direct"].(string)
-		why := obstacle(all, id)
-		// YAML reads a bare on and off as text, or as true and false where an override was read by an older rule.
-		if b, ok := settings["direct"].(bool); ok {
-			asked = map[bool]string{true: string(DirectOn), false: string(DirectOff)}[b]
+		used, why := obstacle(pipelines, id)
+		if !used {
+			continue // It is not made.
 		}
-		decided := Direct(asked)
-		switch {
-		case decided == DirectOn && why != "":
-			return fmt.Errorf("receivers::%s::direct: it is on, but %s: set it to off, or take that out", id, why)
-		case decided == "" || decided == DirectAuto:
-			decided = DirectOn
+		decided := DirectOn
+		switch asked := section(receivers, key)["direct"]; asked {
+		case string(DirectOn):
+			if why != "" {
+				return fmt.Errorf("receivers::%s::direct is on, but %s: set it to auto or off, or take that out", key, why)
+			}
+		case nil, string(DirectAuto):
 			if why != "" {
 				decided = DirectOff
-				c.logger.Info("Requests are decoded into pdata", zap.String("receiver", id), zap.String("because", why))
+				c.logger.Info("Requests are decoded into pdata", zap.String("receiver", key), zap.String("because", why))
 			}
+		default:
+			continue // Off, or something that there is not.
 		}
 		if err := conf.Merge(confmap.NewFromStringMap(map[string]any{
-			"receivers": map[string]any{id: map[string]any{"direct": string(decided)}},
+			"receivers": map[string]any{key: map[string]any{"direct": string(decided)}},
 		})); err != nil {
-			return fmt.Errorf("set receivers::%s::direct: %w", id, err)
+			return fmt.Errorf("set receivers::%s::direct: %w", key, err)
 		}
 	}
 	return nil
 }
 
-// obstacle says why requests of a receiver cannot go past pdata, empty if they can.
-func obstacle(conf map[string]any, receiver string) string {
-	service, _ := conf["service"].(map[string]any)
-	pipelines, _ := service["pipelines"].(map[string]any)
-	used := false
-	for _, id := range slices.Sorted(maps.Keys(pipelines)) {
-		p, _ := pipelines[id].(map[string]any)
-		if !slices.Contains(names(p["receivers"]), receiver) {
+// obstacle says why requests of a receiver cannot go past pdata, empty if they can, and whether any pipeline has it.
+func obstacle(pipelines map[string]any, receiver component.ID) (used bool, why string) {
+	for _, key := range slices.Sorted(maps.Keys(pipelines)) {
+		p := section(pipelines, key)
+		if !slices.Contains(ids(p["receivers"]), receiver) {
 			continue
 		}
 		used = true
-		for _, name := range names(p["processors"]) {
-			if !passing[typeOf(name)] {
-				return fmt.Sprintf("the processor %s in the pipeline %s reads what pdata has", name, id)
+		for _, id := range ids(p["processors"]) {
+			if !passing[id.Type().String()] {
+				return true, fmt.Sprintf("the processor %s in the pipeline %s works on pdata", id, key)
 			}
 		}
-		for _, name := range names(p["exporters"]) {
-			if typeOf(name) != exporterType {
-				return fmt.Sprintf("%s at the end of the pipeline %s reads what pdata has", name, id)
+		for _, id := range ids(p["exporters"]) {
+			if id.Type().String() != exporterType {
+				return true, fmt.Sprintf("%s at the end of the pipeline %s works on pdata", id, key)
 			}
 		}
 	}
-	if !used {
-		return "it is in no pipeline"
-	}
-	return ""
+	return used, ""
 }
 
-func typeOf(id string) string {
-	t, _, _ := strings.Cut(id, "/")
-	return strings.TrimSpace(t)
+// section gives a map inside a map, nil if it is not there or something else.
+func section(m map[string]any, key string) map[string]any {
+	s, _ := m[key].(map[string]any)
+	return s
 }
 
-func names(v any) []string {
-	list, _ := v.([]any)
-	ids := make([]string, 0, len(list))
-	for _, e := range list {
-		if id, ok := e.(string); ok {
-			ids = append(ids, id)
+// ids gives a list of components. As the collector does, it takes a text with commas for a list, which is what a list
+// from the environment may be.
+func ids(v any) []component.ID {
+	var names []any
+	switch v := v.(type) {
+	case []any:
+		names = v
+	case string:
+		for name := range strings.SplitSeq(v, ",") {
+			names = append(names, name)
 		}
 	}
-	return ids
+	list := make([]component.ID, 0, len(names))
+	for _, name := range names {
+		if id, ok := parse(name); ok {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
+// parse reads the id of a component, as the collector does.
+func parse(name any) (id component.ID, ok bool) {
+	text, ok := name.(string)
+	return id, ok && id.UnmarshalText([]byte(text)) == nil
 }
