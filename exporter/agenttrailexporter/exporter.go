@@ -29,6 +29,7 @@ type agentExporter struct {
 	forget    func()
 	workers   sync.Pool // *worker
 	prices    *prices.List
+	now       func() time.Time
 	telemetry *telemetry
 	writer    *delivery.Writer
 
@@ -47,7 +48,7 @@ type worker struct {
 }
 
 func newExporter(set exporter.Settings, cfg *Config, forget func()) *agentExporter {
-	e := &agentExporter{cfg: cfg, set: set, logger: set.Logger, forget: forget}
+	e := &agentExporter{cfg: cfg, set: set, logger: set.Logger, forget: forget, now: time.Now}
 	e.workers.New = func() any { return &worker{mapper: mapping.New(cfg.mapping(e.prices))} }
 	return e
 }
@@ -152,6 +153,8 @@ func take(ctx context.Context, signal direct.Signal, empty bool) *direct.Request
 
 // request is what a signal does with one request.
 type request struct {
+	// size is about how many bytes the request takes in memory.
+	size int64
 	// read fills the worker's view of the request and returns its hash. An error says that it is malformed.
 	read func(*worker) (journal.Hash, error)
 	// rows makes rows of the view.
@@ -162,7 +165,7 @@ type request struct {
 
 // push makes the rows of one request durable.
 func (e *agentExporter) push(ctx context.Context, r request) error {
-	batch, err := e.writer.Begin(ctx)
+	batch, err := e.writer.Begin(ctx, r.size)
 	if err != nil {
 		return answer(err)
 	}

@@ -305,3 +305,22 @@ func TestShutdownWithoutStart(t *testing.T) {
 	}
 	require.Equal(t, component.MustNewType("agenttrail"), f.Type())
 }
+
+func TestRefusedRequestsAreNotLoggedOneByOne(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zapcore.InfoLevel)
+	set := exportertest.NewNopSettings(metadata.Type)
+	set.Logger = zap.New(core)
+	var inserts atomic.Int32
+	cfg := config(t, server(t, "", &inserts))
+	cfg.Journal.MaxBytes = 1
+	e, err := NewFactory().CreateTraces(t.Context(), set, cfg)
+	require.NoError(t, err)
+	require.NoError(t, e.Start(t.Context(), componenttest.NewNopHost()))
+	for range 5 {
+		require.Error(t, e.ConsumeTraces(t.Context(), oneSpan()))
+	}
+	require.Equal(t, 1, logs.FilterLevelExact(zapcore.ErrorLevel).Len(), "%v", logs.All())
+	require.Contains(t, logs.FilterLevelExact(zapcore.ErrorLevel).All()[0].Message, "The journal is full")
+	require.NoError(t, e.Shutdown(t.Context()))
+}

@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/exporterhelper"
+	"go.uber.org/zap"
 
 	"github.com/agenttrail/agenttrail/exporter/agenttrailexporter/internal/metadata"
 )
@@ -48,17 +49,24 @@ func (f *factory) exporter(set exporter.Settings, cfg *Config) *agentExporter {
 
 func (f *factory) createTraces(ctx context.Context, set exporter.Settings, config component.Config) (exporter.Traces, error) {
 	use := &use{exporter: f.exporter(set, config.(*Config))}
-	return exporterhelper.NewTraces(ctx, set, config, use.exporter.pushTraces, use.options()...)
+	return exporterhelper.NewTraces(ctx, silent(set), config, use.exporter.pushTraces, use.options()...)
 }
 
 func (f *factory) createLogs(ctx context.Context, set exporter.Settings, config component.Config) (exporter.Logs, error) {
 	use := &use{exporter: f.exporter(set, config.(*Config))}
-	return exporterhelper.NewLogs(ctx, set, config, use.exporter.pushLogs, use.options()...)
+	return exporterhelper.NewLogs(ctx, silent(set), config, use.exporter.pushLogs, use.options()...)
 }
 
 func (f *factory) createMetrics(ctx context.Context, set exporter.Settings, config component.Config) (exporter.Metrics, error) {
 	use := &use{exporter: f.exporter(set, config.(*Config))}
-	return exporterhelper.NewMetrics(ctx, set, config, use.exporter.pushMetrics, use.options()...)
+	return exporterhelper.NewMetrics(ctx, silent(set), config, use.exporter.pushMetrics, use.options()...)
+}
+
+// silent is for the helper, which would log every request that is refused: the exporter itself tells when that begins and
+// when it is over, and counts.
+func silent(set exporter.Settings) exporter.Settings {
+	set.Logger = zap.NewNop()
+	return set
 }
 
 // use is one signal's hold on an exporter, which runs from the first start to the last shutdown.

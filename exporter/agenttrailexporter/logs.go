@@ -2,7 +2,6 @@ package agenttrailexporter
 
 import (
 	"context"
-	"time"
 
 	"go.opentelemetry.io/collector/pdata/plog"
 
@@ -15,11 +14,12 @@ import (
 )
 
 func (e *agentExporter) pushLogs(ctx context.Context, ld plog.Logs) error {
-	received := time.Now()
+	received := e.now()
 	wire := take(ctx, direct.SignalLogs, ld.ResourceLogs().Len() == 0)
 	records := 0
 	defer func() { wire.Release(records) }()
 	return e.push(ctx, request{
+		size: sizeOf(wire, ld.LogRecordCount()),
 		read: func(w *worker) (journal.Hash, error) {
 			if wire == nil {
 				frompdata.Logs(ld, &w.logs)

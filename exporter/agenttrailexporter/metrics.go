@@ -2,7 +2,6 @@ package agenttrailexporter
 
 import (
 	"context"
-	"time"
 
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
@@ -15,11 +14,12 @@ import (
 )
 
 func (e *agentExporter) pushMetrics(ctx context.Context, md pmetric.Metrics) error {
-	received := time.Now()
+	received := e.now()
 	wire := take(ctx, direct.SignalMetrics, md.ResourceMetrics().Len() == 0)
 	records := 0
 	defer func() { wire.Release(records) }()
 	return e.push(ctx, request{
+		size: sizeOf(wire, md.DataPointCount()),
 		read: func(w *worker) (journal.Hash, error) {
 			if wire == nil {
 				frompdata.Metrics(md, &w.metrics)

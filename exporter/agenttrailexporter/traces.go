@@ -2,7 +2,6 @@ package agenttrailexporter
 
 import (
 	"context"
-	"time"
 
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
@@ -15,11 +14,12 @@ import (
 )
 
 func (e *agentExporter) pushTraces(ctx context.Context, td ptrace.Traces) error {
-	received := time.Now()
+	received := e.now()
 	wire := take(ctx, direct.SignalTraces, td.ResourceSpans().Len() == 0)
 	records := 0
 	defer func() { wire.Release(records) }()
 	return e.push(ctx, request{
+		size: sizeOf(wire, td.SpanCount()),
 		read: func(w *worker) (journal.Hash, error) {
 			if wire == nil {
 				frompdata.Traces(td, &w.traces)
@@ -34,4 +34,19 @@ func (e *agentExporter) pushTraces(ctx context.Context, td ptrace.Traces) error 
 		},
 		done: func(w *worker) { w.traces.Reset() },
 	})
+}
+
+const (
+	// requestBytes is about what a request that waits takes beside its content: a goroutine, buffers of the server.
+	requestBytes = 16 << 10
+	// recordBytes is about what a record of pdata takes.
+	recordBytes = 1 << 10
+)
+
+// sizeOf is about how many bytes of memory a request takes.
+func sizeOf(wire *direct.Request, records int) int64 {
+	if wire != nil {
+		return int64(len(wire.Body)) + requestBytes
+	}
+	return int64(records)*recordBytes + requestBytes
 }

@@ -38,7 +38,7 @@ func database(tb testing.TB, ch *enginetest.CH) (string, driver.Conn) {
 func now() int64 { return time.Now().UnixNano() }
 
 func putRun(ctx context.Context, w *Writer, id string) error {
-	b, err := w.Begin(ctx)
+	b, err := w.Begin(ctx, 0)
 	if err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func TestLateDataOfManyDaysIsOneBlock(t *testing.T) {
 	ch := enginetest.ClickHouse(t)
 	db, conn := database(t, ch)
 	w := newTestWriter(t, ch.URL, func(s *Settings) { s.Database, s.RequestTimeout = db, 5*time.Minute })
-	b, err := w.Begin(t.Context())
+	b, err := w.Begin(t.Context(), 0)
 	require.NoError(t, err)
 	const days = 105 // More than max_partitions_per_insert_block allows by default.
 	for d := range days {
@@ -194,14 +194,14 @@ func TestStoredMeansStoredOnTheShard(t *testing.T) {
 	counts := &counter{}
 	w := newTestWriter(t, ch.URL, func(s *Settings) { s.Database, s.Observer = db, counts })
 
-	b, err := w.Begin(t.Context())
+	b, err := w.Begin(t.Context(), 0)
 	require.NoError(t, err)
 	b.Log(&row.Log{Message: "log", Timestamp: now()})
 	require.NoError(t, b.Commit(t.Context()))
 	drained(t, w)
 	require.Equal(t, uint64(1), scan[uint64](t, conn, "SELECT count() FROM AgentLogLocal"))
 
-	b, err = w.Begin(t.Context())
+	b, err = w.Begin(t.Context(), 0)
 	require.NoError(t, err)
 	b.Metric(&row.Metric{Metric: "metric", Timestamp: now()})
 	require.NoError(t, b.Commit(t.Context()))
@@ -278,7 +278,7 @@ func TestABacklogOutlivesTheProcess(t *testing.T) {
 		w, err := NewWriter(t.Context(), s)
 		require.NoError(t, err, "it starts without ClickHouse")
 		for i := range n {
-			b, err := w.Begin(t.Context())
+			b, err := w.Begin(t.Context(), 0)
 			require.NoError(t, err)
 			require.False(t, b.SetHash(journal.Hash{1, byte(run), byte(i)}))
 			b.Execution(&row.Execution{ID: fmt.Sprint(run, "-", i), AgentID: "agent", StartedAt: now()})
@@ -289,7 +289,7 @@ func TestABacklogOutlivesTheProcess(t *testing.T) {
 	}
 	ch.Restart(t)
 	w := newTestWriter(t, ch.URL, func(changed *Settings) { changed.Database, changed.Journal.Dir = db, s.Journal.Dir })
-	b, err := w.Begin(t.Context())
+	b, err := w.Begin(t.Context(), 0)
 	require.NoError(t, err)
 	require.True(t, b.SetHash(journal.Hash{1, 0, 0}), "what was acknowledged before the restarts is known")
 	require.NoError(t, b.Commit(t.Context()))
@@ -337,7 +337,7 @@ func BenchmarkCommit(b *testing.B) {
 			for range clients {
 				wg.Go(func() {
 					for left.Add(-1) >= 0 {
-						batch, err := w.Begin(b.Context())
+						batch, err := w.Begin(b.Context(), 0)
 						require.NoError(b, err)
 						for i := range 100 {
 							batch.Span(&row.Span{Name: "span", StartedAt: now() + int64(i), ServiceName: "service"})
@@ -364,7 +364,7 @@ func BenchmarkBody(b *testing.B) {
 			})
 			require.NoError(b, err)
 			for p := range 16 {
-				batch, err := w.Begin(b.Context())
+				batch, err := w.Begin(b.Context(), 0)
 				require.NoError(b, err)
 				for i := range 100 {
 					batch.Span(&row.Span{

@@ -53,6 +53,7 @@ func (k *keeper) run(ctx context.Context, stop <-chan struct{}) {
 			k.removeStored(ctx)
 			k.keepProgress(ctx, now)
 			k.w.letters.tell(now)
+			k.w.crowd.look(now)
 		case <-stop:
 			k.removeStored(ctx)
 			k.keepProgress(ctx, time.Now().Add(k.w.set.progressAfter))

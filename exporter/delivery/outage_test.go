@@ -39,7 +39,7 @@ func (f *fakeClickHouse) down() (up func()) {
 // putAll commits a request with rows in three tables.
 func putAll(t *testing.T, w *Writer, i, size int) {
 	t.Helper()
-	b, err := w.Begin(t.Context())
+	b, err := w.Begin(t.Context(), 0)
 	require.NoError(t, err)
 	defer b.Discard()
 	for j := range 3 {
@@ -222,7 +222,7 @@ func TestShutdownStoresWhatWasCommitted(t *testing.T) {
 		require.NoError(t, put(t.Context(), w, m))
 	}
 	require.Empty(t, fake.seen())
-	open, err := w.Begin(t.Context())
+	open, err := w.Begin(t.Context(), 0)
 	require.NoError(t, err)
 	open.Log(&row.Log{Message: "not committed"})
 	shutdown(t, w)

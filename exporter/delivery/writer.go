@@ -29,6 +29,7 @@ type Writer struct {
 	health   *health
 	disk     *disk
 	pressure *pressure
+	crowd    *crowd
 	letters  *letters
 
 	life context.Context //nolint:containedctx // Of the goroutines below.
@@ -79,6 +80,7 @@ func NewWriter(ctx context.Context, settings Settings) (*Writer, error) {
 		health:    newHealth(&settings, j.Backlog),
 		disk:      newDisk(settings.Logger),
 		pressure:  &pressure{logger: settings.Logger, backlog: j.Backlog, max: settings.Journal.MaxBytes},
+		crowd:     &crowd{logger: settings.Logger},
 		letters:   newLetters(settings.Logger),
 		stopSeals: make(chan struct{}), stopKeeps: make(chan struct{}),
 	}
@@ -111,10 +113,10 @@ func (w *Writer) recover() {
 	}
 }
 
-// Begin returns a batch for the rows of one request. It waits while too many rows are in memory. The error is an
-// [*Error].
-func (w *Writer) Begin(ctx context.Context) (*Batch, error) {
-	err := w.gate.enter(ctx, w.set.MaxWait)
+// Begin returns a batch for the rows of one request, which is in memory with about size bytes. It waits while too many
+// rows are in memory, unless too many wait already. The error is an [*Error].
+func (w *Writer) Begin(ctx context.Context, size int64) (*Batch, error) {
+	err := w.gate.enter(ctx, size, w.set.MaxWait)
 	if err == nil {
 		return &Batch{w: w}, nil
 	}
@@ -122,6 +124,7 @@ func (w *Writer) Begin(ctx context.Context) (*Batch, error) {
 	switch {
 	case errors.Is(err, errOverload):
 		reason = ReasonOverload
+		w.crowd.refuse(time.Now())
 	case errors.Is(err, errStopping):
 		reason = ReasonStopping
 	}

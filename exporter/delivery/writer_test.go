@@ -25,7 +25,7 @@ func put(ctx context.Context, w *Writer, messages ...string) error {
 }
 
 func putHash(ctx context.Context, w *Writer, hash journal.Hash, messages ...string) error {
-	b, err := w.Begin(ctx)
+	b, err := w.Begin(ctx, 0)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func TestARequestIsStoredInEveryTable(t *testing.T) {
 			w := newTestWriter(t, fake.URL+"/?insert_quorum=2", func(s *Settings) {
 				s.Compression, s.Username, s.Password, s.Database = compression, "u", "p", "my`db"
 			})
-			b, err := w.Begin(t.Context())
+			b, err := w.Begin(t.Context(), 0)
 			require.NoError(t, err)
 			b.Span(&row.Span{Name: "span"})
 			b.Execution(&row.Execution{ID: "run"})
@@ -281,7 +281,7 @@ func TestARequestThatGrowsTooLargeIsRefused(t *testing.T) {
 	t.Parallel()
 	fake := newFake(t)
 	w := newTestWriter(t, fake.URL, func(s *Settings) { s.MaxRequestBytes, s.MaxBlockBytes = 1<<20, 100_000 })
-	b, err := w.Begin(t.Context())
+	b, err := w.Begin(t.Context(), 0)
 	require.NoError(t, err)
 	resource := record.Attrs{{Key: "big", Value: record.Value{Kind: record.ValueString, Str: strings.Repeat("x", 10_000)}}}
 	for range 10_000 { // 100 MB.
