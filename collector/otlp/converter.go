@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
@@ -95,18 +94,9 @@ func section(m map[string]any, key string) map[string]any {
 	return s
 }
 
-// ids gives a list of components. As the collector does, it takes a text with commas for a list, which is what a list
-// from the environment may be.
+// ids gives a list of components.
 func ids(v any) []component.ID {
-	var names []any
-	switch v := v.(type) {
-	case []any:
-		names = v
-	case string:
-		for name := range strings.SplitSeq(v, ",") {
-			names = append(names, name)
-		}
-	}
+	names, _ := v.([]any)
 	list := make([]component.ID, 0, len(names))
 	for _, name := range names {
 		if id, ok := parse(name); ok {
