@@ -21,7 +21,7 @@ import (
 	"go.opentelemetry.io/collector/otelcol"
 
 	"github.com/agenttrail/agenttrail/collector/durability"
-	"github.com/agenttrail/agenttrail/collector/otlp"
+	"github.com/agenttrail/agenttrail/collector/otlp/choice"
 )
 
 // DefaultConfig is the configuration that is used when none is given, with comments.
@@ -100,7 +100,7 @@ func New(settings Settings) (*Collector, error) {
 			ProviderFactories: []confmap.ProviderFactory{fileprovider.NewFactory(), envprovider.NewFactory(), yamlprovider.NewFactory()},
 			DefaultScheme:     "env",
 			// Before the collector says that it does not know a component, people learn that they must not have it.
-			ConverterFactories: []confmap.ConverterFactory{durability.NewFactoryFunc(c.setWarnings), otlp.NewConverterFactory()},
+			ConverterFactories: []confmap.ConverterFactory{durability.NewFactoryFunc(c.setWarnings), choice.NewFactory()},
 		}},
 	})
 	if err != nil {

@@ -135,3 +135,23 @@ func TestBuilderConfigHasTheVersionsOfThisModule(t *testing.T) {
 	}
 	require.GreaterOrEqual(t, found, 7)
 }
+
+// TestBuilderConfigNamesPackagesWithAFactory looks at those of this module, also the ones that are only proposed.
+func TestBuilderConfigNamesPackagesWithAFactory(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("builder-config.yaml")
+	require.NoError(t, err)
+	found := regexp.MustCompile(`import: github.com/agenttrail/agenttrail/(\S+)`).FindAllSubmatch(text, -1)
+	require.Len(t, found, 4)
+	for _, m := range found {
+		files, err := filepath.Glob("../" + string(m[1]) + "/*.go")
+		require.NoError(t, err)
+		var code strings.Builder
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			require.NoError(t, err)
+			code.Write(b)
+		}
+		require.Contains(t, code.String(), "\nfunc NewFactory()", "%s", m[1])
+	}
+}

@@ -12,9 +12,9 @@ type Direct string
 
 // The values of Direct.
 const (
-	// DirectAuto is yes if the converter finds that the pipelines allow it.
+	// DirectAuto leaves it to package choice, which makes it one of the others. Without that it is no.
 	DirectAuto Direct = "auto"
-	// DirectOn is yes; the converter refuses a configuration whose pipelines do not allow it.
+	// DirectOn is yes. Package choice refuses a configuration whose pipelines do not allow it.
 	DirectOn Direct = "on"
 	// DirectOff is no.
 	DirectOff Direct = "off"

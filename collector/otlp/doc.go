@@ -3,6 +3,6 @@
 // agenttrail exporter as the bytes that arrived, without being decoded into pdata first, which costs more than
 // everything else that becomes of them.
 //
-// That works when nothing in the pipelines of the receiver reads or changes data. The converter of this package finds
-// out; where it does not run, or says no, the standard receiver is used.
+// That works when nothing in the pipelines of the receiver reads or changes data. Package choice finds out; where it
+// does not run, or says no, the standard receiver is used.
 package otlp

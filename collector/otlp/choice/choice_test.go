@@ -1,4 +1,4 @@
-package otlp_test
+package choice_test
 
 import (
 	"fmt"
@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/agenttrail/agenttrail/collector/otlp"
+	"github.com/agenttrail/agenttrail/collector/otlp/choice"
 )
 
 // resolve reads a configuration as a collector does, with what the converter logs.
@@ -24,7 +25,7 @@ func resolve(t *testing.T, text string) (*confmap.Conf, *observer.ObservedLogs, 
 		URIs:              []string{"yaml:" + text},
 		ProviderFactories: []confmap.ProviderFactory{yamlprovider.NewFactory(), envprovider.NewFactory()},
 		DefaultScheme:     "env", ConverterSettings: confmap.ConverterSettings{Logger: zap.New(core)},
-		ConverterFactories: []confmap.ConverterFactory{otlp.NewConverterFactory()},
+		ConverterFactories: []confmap.ConverterFactory{choice.NewFactory()},
 	})
 	require.NoError(t, err)
 	conf, err := r.Resolve(t.Context())
@@ -184,7 +185,7 @@ func TestSettings(t *testing.T) {
 // TestTheReadmeIsTrue reads its example and its table of settings.
 func TestTheReadmeIsTrue(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("README.md")
+	text, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
 	_, example, ok := strings.Cut(string(text), "```yaml\n")
 	require.True(t, ok)

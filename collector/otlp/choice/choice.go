@@ -1,4 +1,10 @@
-package otlp
+// Package choice is a converter of configurations that decides for every receiver of package otlp whether its requests go
+// past pdata, where the configuration leaves it open: when everything in its pipelines works without. It says in the log
+// why they do not, and refuses a configuration that asks for what its pipelines do not allow.
+//
+// It has a package of its own because the OpenTelemetry Collector Builder asks one package for one factory: name it under
+// converters in the builder's manifest.
+package choice
 
 import (
 	"context"
@@ -9,6 +15,8 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
 	"go.uber.org/zap"
+
+	"github.com/agenttrail/agenttrail/collector/otlp"
 )
 
 // passing are the processors that only decide whether data may pass.
@@ -17,11 +25,9 @@ var passing = map[string]bool{"memory_limiter": true, "memorylimiter": true}
 // exporterType is the component type of the exporter that knows of requests past pdata.
 const exporterType = "agenttrail"
 
-// NewConverterFactory returns the factory of a converter of configurations that decides for every receiver of this
-// package whether its requests go past pdata, where the configuration leaves it open. It says in the log why they do
-// not, and refuses a configuration that asks for what its pipelines do not allow. What is malformed is left to the
-// collector, which reads the configuration after this.
-func NewConverterFactory() confmap.ConverterFactory {
+// NewFactory returns the factory of the converter. What is malformed is left to the collector, which reads the
+// configuration after this.
+func NewFactory() confmap.ConverterFactory {
 	return confmap.NewConverterFactory(func(set confmap.ConverterSettings) confmap.Converter {
 		return &converter{logger: set.Logger}
 	})
@@ -36,22 +42,22 @@ func (c *converter) Convert(_ context.Context, conf *confmap.Conf) error {
 	pipelines := section(section(all, "service"), "pipelines")
 	for _, key := range slices.Sorted(maps.Keys(receivers)) {
 		id, ok := parse(key)
-		if !ok || id.Type() != Type {
+		if !ok || id.Type() != otlp.Type {
 			continue
 		}
 		used, why := obstacle(pipelines, id)
 		if !used {
 			continue // It is not made.
 		}
-		decided := DirectOn
+		decided := otlp.DirectOn
 		switch asked := section(receivers, key)["direct"]; asked {
-		case string(DirectOn):
+		case string(otlp.DirectOn):
 			if why != "" {
 				return fmt.Errorf("receivers::%s::direct is on, but %s: set it to auto or off, or take that out", key, why)
 			}
-		case nil, string(DirectAuto):
+		case nil, string(otlp.DirectAuto):
 			if why != "" {
-				decided = DirectOff
+				decided = otlp.DirectOff
 				c.logger.Info("Requests are decoded into pdata", zap.String("receiver", key), zap.String("because", why))
 			}
 		default:
