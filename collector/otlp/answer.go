@@ -106,9 +106,3 @@ func retryDelay(s *status.Status) (time.Duration, bool) {
 func answerHTTPError(w http.ResponseWriter, req *http.Request, message string, code int) {
 	answerCode(w, contentType(req), code, status.New(grpcCode(code), message))
 }
-
-func answerText(w http.ResponseWriter, code int, text string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(code)
-	_, _ = w.Write([]byte(text))
-}

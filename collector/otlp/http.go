@@ -41,12 +41,12 @@ func (r *otlpReceiver) handler(cfg *otlpreceiver.HTTPConfig) http.Handler {
 func (r *otlpReceiver) serveHTTP(w http.ResponseWriter, req *http.Request, s signal) {
 	if req.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		answerText(w, http.StatusMethodNotAllowed, fmt.Sprintf("%s is not allowed here: OTLP is sent with POST", req.Method))
+		http.Error(w, fmt.Sprintf("%s is not allowed here: OTLP is sent with POST", req.Method), http.StatusMethodNotAllowed)
 		return
 	}
 	content := contentType(req)
 	if content != contentProtobuf && content != contentJSON {
-		answerText(w, http.StatusUnsupportedMediaType, fmt.Sprintf("the content type %q is not supported: send %s or %s", content, contentProtobuf, contentJSON))
+		http.Error(w, fmt.Sprintf("the content type %q is not supported: send %s or %s", content, contentProtobuf, contentJSON), http.StatusUnsupportedMediaType)
 		return
 	}
 	body := bodies.Get().(*bytes.Buffer)

@@ -198,9 +198,6 @@ func sendDecoded(ctx context.Context, s signal, body []byte) (records int, err e
 	if err != nil {
 		return 0, malformed(err)
 	}
-	if records == 0 {
-		return 0, nil
-	}
 	return records, send(ctx)
 }
 

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"sync"
@@ -210,9 +211,7 @@ func local() map[string]any {
 // ours is a configuration of the standard receiver as one of this package.
 func ours(settings map[string]any) map[string]any {
 	all := map[string]any{"direct": "on"}
-	for k, v := range settings {
-		all[k] = v
-	}
+	maps.Copy(all, settings)
 	return all
 }
 
@@ -249,7 +248,7 @@ func run(t *testing.T, f receiver.Factory, settings map[string]any, n *next, cli
 func connect(t *testing.T, c component.Component, tel *componenttest.Telemetry, logs *observer.ObservedLogs, n *next, client clientSettings) *server {
 	t.Helper()
 	transport := &http.Transport{TLSClientConfig: client.tls, DisableCompression: true}
-	s := &server{next: n, component: c, tel: tel, logs: logs, https: client.tls != nil, httpClient: &http.Client{Transport: transport}}
+	s := &server{next: n, component: c, tel: tel, logs: logs, https: client.tls != nil, httpClient: &http.Client{Transport: transport, Timeout: waitFor}}
 	t.Cleanup(transport.CloseIdleConnections)
 	s.addr = logs.FilterMessage("Starting HTTP server").All()[0].ContextMap()["endpoint"].(string)
 	creds := insecure.NewCredentials()
@@ -281,8 +280,10 @@ type grpcAnswer struct {
 }
 
 func (s *server) call(ctx context.Context, method, compressor string, body []byte) grpcAnswer {
+	ctx, cancel := context.WithTimeout(ctx, waitFor)
+	defer cancel()
 	var a grpcAnswer
-	opts := []grpc.CallOption{grpc.ForceCodec(bytesCodec{}), grpc.Header(&a.header), grpc.Trailer(&a.trailer)} //nolint:staticcheck // Bytes are enough here.
+	opts := []grpc.CallOption{grpc.ForceCodec(bytesCodec{}), grpc.Header(&a.header), grpc.Trailer(&a.trailer)}
 	if compressor != "" {
 		opts = append(opts, grpc.UseCompressor(compressor))
 	}

@@ -9,16 +9,22 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/receiver"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 	"google.golang.org/grpc/codes"
 
 	"github.com/agenttrail/agenttrail/collector/otlp"
 	"github.com/agenttrail/agenttrail/exporter/direct"
 )
 
-// underWay runs a receiver with one request over gRPC and one over HTTP that are being looked after until release.
-func underWay(t *testing.T) (s *server, release func(), answers func() (grpcAnswer, httpAnswer, error)) {
+// underWay runs a receiver with a request that is being looked after until release. succeeded waits for its answer.
+func underWay(t *testing.T, overHTTP bool) (s *server, release func(), succeeded func() bool) {
 	t.Helper()
-	arrived, held := make(chan struct{}), make(chan struct{})
+	arrived, held, answered := make(chan struct{}), make(chan struct{}), make(chan bool, 1)
 	n := &next{aware: true, hold: func(context.Context, direct.Signal) {
 		arrived <- struct{}{}
 		<-held
@@ -28,64 +34,63 @@ func underWay(t *testing.T) (s *server, release func(), answers func() (grpcAnsw
 	s = connect(t, c, tel, logs, n, clientSettings{})
 	m, _ := signals[0].request(t)
 	body := protobuf(t, m)
-	var clients sync.WaitGroup
-	var overGRPC grpcAnswer
-	var overHTTP httpAnswer
-	var errHTTP error
-	clients.Go(func() { overGRPC = s.call(context.WithoutCancel(t.Context()), signals[0].method, "", body) })
+	ctx := context.WithoutCancel(t.Context())
+	go func() {
+		if overHTTP {
+			a, err := s.try(ctx, httpRequest{method: http.MethodPost, path: "/v1/traces", content: contentProtobuf, body: body})
+			answered <- err == nil && a.code == http.StatusOK
+		} else {
+			answered <- s.call(ctx, signals[0].method, "", body).status.Code() == codes.OK
+		}
+	}()
 	<-arrived
-	clients.Go(func() {
-		overHTTP, errHTTP = s.try(context.WithoutCancel(t.Context()), httpRequest{method: http.MethodPost, path: "/v1/traces", content: contentProtobuf, body: body})
-	})
-	<-arrived
-	return s, sync.OnceFunc(func() { close(held) }), func() (grpcAnswer, httpAnswer, error) {
-		clients.Wait()
-		return overGRPC, overHTTP, errHTTP
-	}
+	return s, sync.OnceFunc(func() { close(held) }), func() bool { return <-answered }
 }
 
 func TestShutdownWaitsForRequestsUnderWay(t *testing.T) {
 	t.Parallel()
-	s, release, answers := underWay(t)
-	defer release()
-	ended := make(chan error)
-	go func() { ended <- s.component.Shutdown(context.Background()) }()
-	require.Eventually(t, func() bool {
-		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.addr)
-		if err == nil {
-			_ = conn.Close()
+	for _, overHTTP := range []bool{true, false} {
+		s, release, succeeded := underWay(t, overHTTP)
+		defer release()
+		ended := make(chan error)
+		go func() { ended <- s.component.Shutdown(context.Background()) }()
+		addr := s.addr
+		if !overHTTP {
+			addr = s.conn.Target()
 		}
-		return err != nil
-	}, waitFor, tick, "nobody else comes in")
-	select {
-	case err := <-ended:
-		t.Fatalf("it has not waited: %v", err)
-	default:
+		require.Eventually(t, func() bool {
+			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
+			if err == nil {
+				_ = conn.Close()
+			}
+			return err != nil
+		}, waitFor, tick, "nobody else comes in")
+		select {
+		case err := <-ended:
+			t.Fatalf("it has not waited: %v", err)
+		default:
+		}
+		release()
+		require.NoError(t, <-ended)
+		require.True(t, succeeded())
+		require.Len(t, s.received(), 1)
+		require.NoError(t, s.component.Shutdown(t.Context()), "twice is safe")
 	}
-	release()
-	require.NoError(t, <-ended)
-	overGRPC, overHTTP, err := answers()
-	require.Equal(t, codes.OK, overGRPC.status.Code())
-	require.NoError(t, err)
-	require.Equal(t, http.StatusOK, overHTTP.code)
-	require.Len(t, s.received(), 2)
-	require.NoError(t, s.component.Shutdown(t.Context()), "twice is safe")
 }
 
 func TestShutdownWaitsOnlyAsLongAsItMay(t *testing.T) {
 	t.Parallel()
-	s, release, answers := underWay(t)
-	defer release()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	err := s.component.Shutdown(ctx)
-	require.ErrorIs(t, err, context.Canceled)
-	require.ErrorContains(t, err, "wait for requests over HTTP")
-	require.ErrorContains(t, err, "wait for requests over gRPC")
-	overGRPC, _, err := answers()
-	require.Equal(t, codes.Unavailable, overGRPC.status.Code(), "the client must not believe that it was stored")
-	require.Error(t, err, "nor this one")
-	require.NoError(t, s.component.Shutdown(t.Context()))
+	for _, overHTTP := range []bool{true, false} {
+		s, release, succeeded := underWay(t, overHTTP)
+		defer release()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		err := s.component.Shutdown(ctx)
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorContains(t, err, map[bool]string{true: "wait for requests over HTTP", false: "wait for requests over gRPC"}[overHTTP])
+		require.False(t, succeeded(), "its client must not believe that it was stored")
+		require.NoError(t, s.component.Shutdown(t.Context()))
+	}
 }
 
 func TestShutdownWithoutStart(t *testing.T) {
@@ -102,11 +107,25 @@ func TestShutdownWithoutStart(t *testing.T) {
 func TestAFactoryMakesReceiversAnew(t *testing.T) {
 	t.Parallel()
 	f := otlp.NewFactory()
-	for range 2 { // As at a reload.
-		c, _, _ := create(t, f, ours(local()), &next{})
+	cfg := f.CreateDefaultConfig()
+	require.NoError(t, confmap.NewFromStringMap(ours(local())).Unmarshal(cfg))
+	for range 2 { // As when a collector starts its components again.
+		set := receiver.Settings{ID: component.NewID(otlp.Type), TelemetrySettings: componenttest.NewNopTelemetrySettings()}
+		c, err := f.CreateTraces(t.Context(), set, cfg, &next{})
+		require.NoError(t, err)
+		core, logs := observer.New(zap.InfoLevel)
+		set.Logger = zap.New(core)
+		other, err := f.CreateMetrics(t.Context(), set, cfg, &next{})
+		require.NoError(t, err)
+		require.Same(t, c, other)
 		require.NoError(t, c.Start(t.Context(), clientSettings{}.host()))
-		require.NoError(t, c.Start(t.Context(), clientSettings{}.host()), "once for each signal")
+		require.NoError(t, other.Start(t.Context(), clientSettings{}.host()), "once for each signal")
+		require.Empty(t, logs.All())
 		require.NoError(t, c.Shutdown(t.Context()))
+		again, err := f.CreateTraces(t.Context(), set, cfg, &next{})
+		require.NoError(t, err)
+		require.NotSame(t, c, again)
+		require.NoError(t, again.Shutdown(t.Context()))
 	}
 }
 
