@@ -6,6 +6,9 @@
 -- The deduplication window makes a retried INSERT with the same token harmless on a single node.
 -- Spans of one trace lie together: they have ids, users and sessions in common, and are read together. Granules of Span
 -- are small, because its attributes are large: a question about one trace reads two granules.
+-- Attributes of Span are compressed a granule at a time, not half of one: a call of a model repeats the conversation so
+-- far, and all calls of a trace lie together. Lengths of strings are stored before the strings, not in a column of eight
+-- bytes each. Counts and costs are small numbers, which T64 stores bit by bit.
 -- Columns share one file up to 128 MiB of data, so that an INSERT makes ten files and not a hundred. Merges wait until a
 -- dozen parts of like size are there, so that a row is written again half as often. Figures: docs/performance.md.
 
@@ -33,19 +36,19 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.AgentExecution${LOCAL} ${ON_CLUSTER}
     creditsConsumed   Decimal(18, 6)                     COMMENT 'Credits the run used, as the emitter counted them' CODEC(ZSTD(1)),
     model             LowCardinality(String)             COMMENT 'Model that answered, else the one asked for' CODEC(ZSTD(1)),
     provider          LowCardinality(String)             COMMENT 'Provider of the model' CODEC(ZSTD(1)),
-    inputTokens       UInt64                             COMMENT 'Input tokens, cached ones included' CODEC(T64, ZSTD(1)),
-    outputTokens      UInt64                             COMMENT 'Output tokens, reasoning included' CODEC(T64, ZSTD(1)),
-    cacheReadTokens   UInt64                             COMMENT 'Input tokens read from a cache, part of inputTokens' CODEC(T64, ZSTD(1)),
-    cacheWriteTokens  UInt64                             COMMENT 'Input tokens written to a cache, part of inputTokens' CODEC(T64, ZSTD(1)),
-    reasoningTokens   UInt64                             COMMENT 'Output tokens spent on reasoning, part of outputTokens' CODEC(T64, ZSTD(1)),
-    cost              Nullable(Decimal(18, 9))           COMMENT 'Cost in USD, NULL when nobody gave or could compute one' CODEC(ZSTD(1)),
+    inputTokens       UInt64                             COMMENT 'Input tokens, cached ones included' CODEC(T64('bit'), ZSTD(1)),
+    outputTokens      UInt64                             COMMENT 'Output tokens, reasoning included' CODEC(T64('bit'), ZSTD(1)),
+    cacheReadTokens   UInt64                             COMMENT 'Input tokens read from a cache, part of inputTokens' CODEC(T64('bit'), ZSTD(1)),
+    cacheWriteTokens  UInt64                             COMMENT 'Input tokens written to a cache, part of inputTokens' CODEC(T64('bit'), ZSTD(1)),
+    reasoningTokens   UInt64                             COMMENT 'Output tokens spent on reasoning, part of outputTokens' CODEC(T64('bit'), ZSTD(1)),
+    cost              Nullable(Decimal(18, 9))           COMMENT 'Cost in USD, NULL when nobody gave or could compute one' CODEC(T64('bit'), ZSTD(1)),
     priceVersion      LowCardinality(String)             COMMENT 'Version of the price table that gave the cost, empty when the emitter gave it or nobody could' CODEC(ZSTD(1)),
     userAgent         String                             COMMENT 'User agent of the end user' CODEC(ZSTD(1)),
     ipAddress         String                             COMMENT 'Address of the end user' CODEC(ZSTD(1)),
     serviceName       LowCardinality(String)             COMMENT 'service.name of the resource' CODEC(ZSTD(1)),
     environment       LowCardinality(String)             COMMENT 'deployment.environment.name of the resource' CODEC(ZSTD(1)),
     dialect           LowCardinality(String)             COMMENT 'Instrumentation dialect that told us that this span is a run' CODEC(ZSTD(1)),
-    attributes        Map(LowCardinality(String), String) COMMENT 'Span attributes, values as text, structures as JSON' CODEC(ZSTD(2)),
+    attributes        Map(LowCardinality(String), String) COMMENT 'Span attributes, values as text, structures as JSON' CODEC(ZSTD(3)),
     ingestedAt        DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When the row was stored' CODEC(Delta(8), ZSTD(1)),
     INDEX idx_id id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_traceId traceId TYPE bloom_filter(0.001) GRANULARITY 1,
@@ -56,7 +59,7 @@ ENGINE = ${MERGETREE}
 PARTITION BY toDate(startedAt)
 ORDER BY (agentId, startedAt)
 TTL toDateTime(startedAt) + toIntervalDay(${RETENTION_AGENT_EXECUTION_DAYS})
-SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 134217728, merge_selector_base = 12${DEDUP_SETTINGS}
+SETTINGS ttl_only_drop_parts = 1, string_serialization_version = 'single_stream', min_bytes_for_wide_part = 134217728, merge_selector_base = 12${DEDUP_SETTINGS}
 COMMENT 'One row per run of an agent';
 
 CREATE TABLE IF NOT EXISTS ${DATABASE}.Span${LOCAL} ${ON_CLUSTER}
@@ -67,7 +70,7 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.Span${LOCAL} ${ON_CLUSTER}
     name               LowCardinality(String) COMMENT 'Span name' CODEC(ZSTD(1)),
     kind               Enum8('unspecified' = 0, 'internal' = 1, 'server' = 2, 'client' = 3, 'producer' = 4, 'consumer' = 5) COMMENT 'Span kind',
     startedAt          DateTime64(9, 'UTC')   COMMENT 'Start of the span' CODEC(Delta(8), ZSTD(1)),
-    duration           Float64                COMMENT 'From start to end, ms' CODEC(ZSTD(1)),
+    duration           Float64                COMMENT 'From start to end, ms' CODEC(ZSTD(4)),
     status             Enum8('unset' = 0, 'ok' = 1, 'error' = 2) COMMENT 'Span status code',
     statusMessage      String                 COMMENT 'Span status description' CODEC(ZSTD(1)),
     agentId            LowCardinality(String) COMMENT 'Agent to whose run the span belongs, where its request tells' CODEC(ZSTD(1)),
@@ -78,22 +81,22 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.Span${LOCAL} ${ON_CLUSTER}
     model              LowCardinality(String) COMMENT 'Model that answered, else the one asked for' CODEC(ZSTD(1)),
     provider           LowCardinality(String) COMMENT 'Provider of the model' CODEC(ZSTD(1)),
     tool               LowCardinality(String) COMMENT 'Name of the tool that was called' CODEC(ZSTD(1)),
-    inputTokens        UInt64                 COMMENT 'Input tokens of this span, cached ones included' CODEC(T64, ZSTD(1)),
-    outputTokens       UInt64                 COMMENT 'Output tokens of this span, reasoning included' CODEC(T64, ZSTD(1)),
-    cacheReadTokens    UInt64                 COMMENT 'Input tokens read from a cache' CODEC(T64, ZSTD(1)),
-    cacheWriteTokens   UInt64                 COMMENT 'Input tokens written to a cache' CODEC(T64, ZSTD(1)),
-    reasoningTokens    UInt64                 COMMENT 'Output tokens spent on reasoning' CODEC(T64, ZSTD(1)),
-    cost               Nullable(Decimal(18, 9)) COMMENT 'Cost of this span in USD, NULL when unknown' CODEC(ZSTD(1)),
+    inputTokens        UInt64                 COMMENT 'Input tokens of this span, cached ones included' CODEC(T64('bit'), ZSTD(1)),
+    outputTokens       UInt64                 COMMENT 'Output tokens of this span, reasoning included' CODEC(T64('bit'), ZSTD(1)),
+    cacheReadTokens    UInt64                 COMMENT 'Input tokens read from a cache' CODEC(T64('bit'), ZSTD(1)),
+    cacheWriteTokens   UInt64                 COMMENT 'Input tokens written to a cache' CODEC(T64('bit'), ZSTD(1)),
+    reasoningTokens    UInt64                 COMMENT 'Output tokens spent on reasoning' CODEC(T64('bit'), ZSTD(1)),
+    cost               Nullable(Decimal(18, 9)) COMMENT 'Cost of this span in USD, NULL when unknown' CODEC(T64('bit'), ZSTD(1)),
     priceVersion       LowCardinality(String) COMMENT 'Version of the price table that gave the cost, empty when the emitter gave it or nobody could' CODEC(ZSTD(1)),
     serviceName        LowCardinality(String) COMMENT 'service.name of the resource' CODEC(ZSTD(1)),
     environment        LowCardinality(String) COMMENT 'deployment.environment.name of the resource' CODEC(ZSTD(1)),
     scopeName          LowCardinality(String) COMMENT 'Instrumentation scope' CODEC(ZSTD(1)),
     scopeVersion       LowCardinality(String) COMMENT 'Version of the instrumentation scope' CODEC(ZSTD(1)),
-    resourceAttributes Map(LowCardinality(String), String) COMMENT 'Resource attributes, values as text' CODEC(ZSTD(1)),
-    attributes         Map(LowCardinality(String), String) COMMENT 'Span attributes, values as text, structures as JSON' CODEC(ZSTD(2)),
+    resourceAttributes Map(LowCardinality(String), String) COMMENT 'Resource attributes, values as text' CODEC(ZSTD(4)),
+    attributes         Map(LowCardinality(String), String) COMMENT 'Span attributes, values as text, structures as JSON' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576, max_compress_block_size = 4194304),
     `events.timestamp` Array(DateTime64(9, 'UTC')) COMMENT 'Times of the span events' CODEC(ZSTD(1)),
     `events.name`      Array(LowCardinality(String)) COMMENT 'Names of the span events' CODEC(ZSTD(1)),
-    `events.attributes` Array(Map(LowCardinality(String), String)) COMMENT 'Attributes of the span events' CODEC(ZSTD(1)),
+    `events.attributes` Array(Map(LowCardinality(String), String)) COMMENT 'Attributes of the span events' CODEC(ZSTD(4)),
     `links.traceId`    Array(String)          COMMENT 'Trace ids of the span links' CODEC(ZSTD(1)),
     `links.spanId`     Array(String)          COMMENT 'Span ids of the span links' CODEC(ZSTD(1)),
     `links.attributes` Array(Map(LowCardinality(String), String)) COMMENT 'Attributes of the span links' CODEC(ZSTD(1)),
@@ -105,7 +108,7 @@ ENGINE = ${MERGETREE}
 PARTITION BY toDate(startedAt)
 ORDER BY (toStartOfMinute(startedAt), traceId, startedAt)
 TTL toDateTime(startedAt) + toIntervalDay(${RETENTION_SPAN_DAYS})
-SETTINGS ttl_only_drop_parts = 1, index_granularity = 2048, min_bytes_for_wide_part = 134217728, merge_selector_base = 12${DEDUP_SETTINGS}
+SETTINGS ttl_only_drop_parts = 1, string_serialization_version = 'single_stream', index_granularity = 2048, min_bytes_for_wide_part = 134217728, merge_selector_base = 12${DEDUP_SETTINGS}
 COMMENT 'Every span, with what a waterfall needs';
 
 CREATE TABLE IF NOT EXISTS ${DATABASE}.AgentLog${LOCAL} ${ON_CLUSTER}
@@ -120,14 +123,14 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.AgentLog${LOCAL} ${ON_CLUSTER}
     spanId             String                 COMMENT 'Span in which it was logged' CODEC(ZSTD(1)),
     category           Enum8('execution' = 1, 'error' = 2, 'performance' = 3, 'user_action' = 4) COMMENT 'What the record is about',
     level              Enum8('debug' = 1, 'info' = 2, 'warn' = 3, 'error' = 4) COMMENT 'Level; trace counts as debug, fatal as error',
-    message            String                 COMMENT 'The text of the record; a structured body as JSON' CODEC(ZSTD(1)),
+    message            String                 COMMENT 'The text of the record; a structured body as JSON' CODEC(ZSTD(3)),
     context            String                 COMMENT 'JSON object of what the record belongs to: the instrumentation scope and code position' CODEC(ZSTD(1)),
     metadata           Map(LowCardinality(String), String) COMMENT 'Attributes of the record, values as text, structures as JSON' CODEC(ZSTD(1)),
     eventName          LowCardinality(String) COMMENT 'Event name, empty for a plain log record' CODEC(ZSTD(1)),
     severityNumber     UInt8                  COMMENT 'OpenTelemetry severity number, 1 to 24, 0 when not given' CODEC(ZSTD(1)),
     serviceName        LowCardinality(String) COMMENT 'service.name of the resource' CODEC(ZSTD(1)),
     environment        LowCardinality(String) COMMENT 'deployment.environment.name of the resource' CODEC(ZSTD(1)),
-    resourceAttributes Map(LowCardinality(String), String) COMMENT 'Resource attributes, values as text' CODEC(ZSTD(1)),
+    resourceAttributes Map(LowCardinality(String), String) COMMENT 'Resource attributes, values as text' CODEC(ZSTD(4)),
     ingestedAt         DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When the row was stored' CODEC(Delta(8), ZSTD(1)),
     INDEX idx_executionId executionId TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_traceId traceId TYPE bloom_filter(0.001) GRANULARITY 1
@@ -136,7 +139,7 @@ ENGINE = ${MERGETREE}
 PARTITION BY toDate(timestamp)
 ORDER BY (agentId, timestamp)
 TTL toDateTime(timestamp) + toIntervalDay(${RETENTION_AGENT_LOG_DAYS})
-SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 134217728, merge_selector_base = 12${DEDUP_SETTINGS}
+SETTINGS ttl_only_drop_parts = 1, string_serialization_version = 'single_stream', min_bytes_for_wide_part = 134217728, merge_selector_base = 12${DEDUP_SETTINGS}
 COMMENT 'One row per log record';
 
 CREATE TABLE IF NOT EXISTS ${DATABASE}.RequestLog${LOCAL} ${ON_CLUSTER}
@@ -174,7 +177,7 @@ ENGINE = ${MERGETREE}
 PARTITION BY toDate(timestamp)
 ORDER BY (serviceName, route, timestamp)
 TTL toDateTime(timestamp) + toIntervalDay(${RETENTION_REQUEST_LOG_DAYS})
-SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 134217728, merge_selector_base = 12${DEDUP_SETTINGS}
+SETTINGS ttl_only_drop_parts = 1, string_serialization_version = 'single_stream', min_bytes_for_wide_part = 134217728, merge_selector_base = 12${DEDUP_SETTINGS}
 COMMENT 'One row per HTTP request that a service answered';
 
 CREATE TABLE IF NOT EXISTS ${DATABASE}.SystemErrors${LOCAL} ${ON_CLUSTER}
@@ -192,7 +195,7 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.SystemErrors${LOCAL} ${ON_CLUSTER}
     spanId      String                 COMMENT 'Span in which it happened, the innermost one' CODEC(ZSTD(1)),
     fingerprint UInt64                 COMMENT 'Equal for errors that differ only in ids, numbers and addresses' CODEC(ZSTD(1)),
     message     String                 COMMENT 'Message of the error' CODEC(ZSTD(1)),
-    details     Map(LowCardinality(String), String) COMMENT 'Stack trace and what else the emitter told' CODEC(ZSTD(1)),
+    details     Map(LowCardinality(String), String) COMMENT 'Stack trace and what else the emitter told' CODEC(ZSTD(4)),
     environment LowCardinality(String) COMMENT 'deployment.environment.name of the resource' CODEC(ZSTD(1)),
     ingestedAt  DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When the row was stored' CODEC(Delta(8), ZSTD(1)),
     INDEX idx_traceId traceId TYPE bloom_filter(0.001) GRANULARITY 1,
@@ -202,5 +205,5 @@ ENGINE = ${REPLACINGMERGETREE}
 PARTITION BY toDate(timestamp)
 ORDER BY (fingerprint, id)
 TTL toDateTime(timestamp) + toIntervalDay(${RETENTION_SYSTEM_ERRORS_DAYS})
-SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 134217728, merge_selector_base = 12${DEDUP_SETTINGS}
+SETTINGS ttl_only_drop_parts = 1, string_serialization_version = 'single_stream', min_bytes_for_wide_part = 134217728, merge_selector_base = 12${DEDUP_SETTINGS}
 COMMENT 'One row per error, wherever it was reported; the same error told twice, by a span and by a log record, has one id and becomes one row when parts merge: add FINAL, or count distinct ids';

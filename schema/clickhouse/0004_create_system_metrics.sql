@@ -30,7 +30,7 @@ ENGINE = ${MERGETREE}
 PARTITION BY toDate(timestamp)
 ORDER BY (component, metric, timestamp)
 TTL toDateTime(timestamp) + toIntervalDay(${RETENTION_SYSTEM_METRICS_DAYS})
-SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 134217728, merge_selector_base = 12${DEDUP_SETTINGS}
+SETTINGS ttl_only_drop_parts = 1, string_serialization_version = 'single_stream', min_bytes_for_wide_part = 134217728, merge_selector_base = 12${DEDUP_SETTINGS}
 COMMENT 'One row per metric point';
 
 CREATE TABLE IF NOT EXISTS ${DATABASE}.SecurityEvents${LOCAL} ${ON_CLUSTER}
@@ -60,5 +60,5 @@ ENGINE = ${MERGETREE}
 PARTITION BY toYYYYMM(timestamp)
 ORDER BY (type, timestamp)
 TTL toDateTime(timestamp) + toIntervalDay(${RETENTION_SECURITY_EVENTS_DAYS})
-SETTINGS ttl_only_drop_parts = 1${DEDUP_SETTINGS}
+SETTINGS ttl_only_drop_parts = 1, string_serialization_version = 'single_stream'${DEDUP_SETTINGS}
 COMMENT 'One row per security event';
