@@ -33,9 +33,11 @@ type signal interface {
 type traces struct{ next consumer.Traces }
 
 func (traces) signal() direct.Signal { return direct.SignalTraces }
+
 func (traces) method() string {
 	return "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 }
+
 func (s traces) carry(ctx context.Context) error {
 	return s.next.ConsumeTraces(ctx, ptrace.NewTraces())
 }
@@ -77,9 +79,11 @@ func (logs) end(ctx context.Context, report *receiverhelper.ObsReport, format st
 type metrics struct{ next consumer.Metrics }
 
 func (metrics) signal() direct.Signal { return direct.SignalMetrics }
+
 func (metrics) method() string {
 	return "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 }
+
 func (s metrics) carry(ctx context.Context) error {
 	return s.next.ConsumeMetrics(ctx, pmetric.NewMetrics())
 }
