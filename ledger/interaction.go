@@ -1,0 +1,31 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Interaction is what a user has to do with an agent.
+type Interaction struct {
+	UserID      uuid.UUID  `json:"userId"`
+	AgentID     uuid.UUID  `json:"agentId"`
+	Rating      *int       `json:"rating"` // 1 to 5
+	Feedback    string     `json:"feedback"`
+	IsFavorite  bool       `json:"isFavorite"`
+	UsageCount  int64      `json:"usageCount"`  // executions that were captured
+	CreditsUsed Credits    `json:"creditsUsed"` // by those
+	LastUsedAt  *time.Time `json:"lastUsedAt,omitempty"`
+	RowVersion  int        `json:"-"` // of the ETag; 0 if there was none yet
+}
+
+// InteractionInput replaces what a user says about an agent.
+type InteractionInput struct {
+	IfVersion  int // the RowVersion that was read; 0 replaces whatever is there
+	Rating     *int
+	Feedback   string // at most 4000 characters
+	IsFavorite bool
+}
+
+// MaxFeedback is the most characters of feedback.
+const MaxFeedback = 4000
