@@ -22,6 +22,7 @@ const (
 	CodeAlreadyExists      Code = "already-exists"          // An e-mail address, slug or external id is taken.
 	CodeVersionMismatch    Code = "version-mismatch"        // Someone changed it since it was read; read it again.
 	CodeKeyReused          Code = "idempotency-key-reused"  // The idempotency key came before with another request.
+	CodeInProgress         Code = "request-in-progress"     // A request with the same idempotency key has not ended yet.
 	CodeInsufficientFunds  Code = "insufficient-credits"    // Nothing but the credits is missing.
 	CodeMandateDenied      Code = "mandate-denied"          // A rule of the mandate forbids it; see Violations.
 	CodeUserClosed         Code = "user-closed"             // The user's account is closed.
@@ -42,7 +43,7 @@ const (
 func Codes() []Code {
 	return []Code{
 		CodeInvalid, CodeOverflow, CodeUnauthenticated, CodeKeyRevoked, CodeKeyExpired, CodeForbidden, CodeNotFound, CodeConflict,
-		CodeAlreadyExists, CodeVersionMismatch, CodeKeyReused, CodeInsufficientFunds, CodeMandateDenied, CodeUserClosed,
+		CodeAlreadyExists, CodeVersionMismatch, CodeKeyReused, CodeInProgress, CodeInsufficientFunds, CodeMandateDenied, CodeUserClosed,
 		CodeAgentUnavailable, CodeHoldCaptured, CodeHoldReleased, CodeHoldExpired, CodeCaptureExceedsHold, CodeRefundExceeds,
 		CodeApprovalDecided, CodeApprovalExpired, CodeOwnApproval, CodeUnavailable, CodeInternal,
 	}
