@@ -6,15 +6,14 @@ import (
 	"github.com/google/uuid"
 )
 
-// Entry is one leg of a posting. The legs of a journal sum to zero; nothing of them ever changes.
+// Entry is one leg of the posting of a transaction. The legs sum to zero; nothing of them ever changes.
 type Entry struct {
-	ID            int64     `json:"id"`
-	JournalID     uuid.UUID `json:"journalId"`
-	TransactionID uuid.UUID `json:"transactionId"`
-	Kind          string    `json:"kind"`    // of the journal: capture, grant, refund, expiry, void
-	Account       string    `json:"account"` // such as user:<id>:wallet or platform::granted
-	Amount        Credits   `json:"amount"`  // more than zero adds to the account
-	CreatedAt     time.Time `json:"createdAt"`
+	ID            int64           `json:"id"`
+	TransactionID uuid.UUID       `json:"transactionId"`
+	Kind          TransactionKind `json:"kind"`
+	Account       string          `json:"account"` // user:<id>:wallet, agent:<id>:revenue, platform:granted_paid and the like
+	Amount        Credits         `json:"amount"`  // more than zero adds to the account
+	CreatedAt     time.Time       `json:"createdAt"`
 }
 
 // EntryFilter narrows a list of entries.

@@ -6,17 +6,15 @@ import (
 	"github.com/google/uuid"
 )
 
-// Interaction is what a user has to do with an agent.
+// Interaction is what a user says of an agent. How much the user runs it, telemetry knows.
 type Interaction struct {
-	UserID      uuid.UUID  `json:"userId"`
-	AgentID     uuid.UUID  `json:"agentId"`
-	Rating      *int       `json:"rating"` // 1 to 5
-	Feedback    string     `json:"feedback"`
-	IsFavorite  bool       `json:"isFavorite"`
-	UsageCount  int64      `json:"usageCount"`  // executions that were captured
-	CreditsUsed Credits    `json:"creditsUsed"` // by those
-	LastUsedAt  *time.Time `json:"lastUsedAt,omitempty"`
-	RowVersion  int        `json:"-"` // of the ETag; 0 if there was none yet
+	UserID     uuid.UUID `json:"userId"`
+	AgentID    uuid.UUID `json:"agentId"`
+	Rating     *int      `json:"rating"` // 1 to 5
+	Feedback   string    `json:"feedback"`
+	IsFavorite bool      `json:"isFavorite"`
+	UpdatedAt  time.Time `json:"updatedAt"`
+	RowVersion int       `json:"-"` // of the ETag; 0 if there was none yet
 }
 
 // InteractionInput replaces what a user says about an agent.

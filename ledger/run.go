@@ -20,7 +20,7 @@ const (
 
 // Hold is credits that are kept back for a run.
 type Hold struct {
-	ID             uuid.UUID  `json:"id"`
+	ID             uuid.UUID  `json:"id"` // that of its transaction
 	TransactionID  uuid.UUID  `json:"transactionId"`
 	ExecutionID    string     `json:"executionId"` // joins it with telemetry
 	UserID         uuid.UUID  `json:"userId"`
@@ -136,6 +136,7 @@ type Transaction struct {
 	MandateVersion int               `json:"mandateVersion,omitempty"`
 	ExecutionID    string            `json:"executionId,omitempty"`
 	ParentID       *uuid.UUID        `json:"parentId,omitempty"` // the run of a refund
+	GrantID        *uuid.UUID        `json:"grantId,omitempty"`  // the grant of an expiry or a void
 	Reason         string            `json:"reason,omitempty"`
 	Metadata       json.RawMessage   `json:"metadata,omitempty"`
 	Receipt        *Receipt          `json:"receipt,omitempty"`

@@ -136,6 +136,8 @@ type Audits interface {
 	// VerifyAudit reads a whole trail and checks it against its hashes. What it found wrong is in the report, not in the
 	// error.
 	VerifyAudit(ctx context.Context, actor Actor, trail Trail) (AuditReport, error)
+	// VerifyBooks adds everything up anew, from the entries, holds and grants, and returns what does not agree.
+	VerifyBooks(ctx context.Context, actor Actor) ([]string, error)
 }
 
 // Jobs are what the service does by itself from time to time. All can run on several instances at once.
