@@ -18,7 +18,7 @@ type Totals struct {
 	Users     int64                `json:"users"` // active
 	Posted    Credits              `json:"posted"`
 	Held      Credits              `json:"held"`
-	Holds     map[HoldStatus]int64 `json:"holds"`     // active ones are counted; final ones over the last day
+	Holds     map[HoldStatus]int64 `json:"holds"`     // those that are active
 	HoldsDue  int64                `json:"holdsDue"`  // active and past their end
 	Approvals int64                `json:"approvals"` // pending
 	Unsealed  int64                `json:"unsealed"`  // audit rows without a block

@@ -287,7 +287,7 @@ BEGIN
         week_used = week_used - CASE WHEN NEW.authorized_at >= week_start THEN back ELSE 0 END,
         month_used = month_used - CASE WHEN NEW.authorized_at >= month_start THEN back ELSE 0 END
     WHERE mandate_id = NEW.mandate_id;
-    UPDATE ledger.transactions SET settled = NEW.captured, row_version = row_version + 1, updated_at = clock_timestamp(),
+    UPDATE ledger.transactions SET settled = NEW.captured, row_version = row_version + 1, updated_at = NEW.resolved_at,
         status = CASE NEW.status WHEN 'captured' THEN 'succeeded' WHEN 'released' THEN 'canceled' ELSE 'expired' END
     WHERE id = NEW.id;
     IF NEW.captured > 0 THEN

@@ -16,7 +16,7 @@ CREATE FUNCTION ledger.due_credits(p_user uuid, p_now timestamptz) RETURNS TABLE
     WHERE (g.expires_at <= p_now OR g.voided_at IS NOT NULL) AND g.remaining > g.covered
 $$;
 
--- Takes credits away that are due. The caller has locked the wallet.
+-- Takes credits away that are due. The caller has locked the wallet, and set app.reason for those that were voided.
 CREATE FUNCTION ledger.sweep(p_user uuid, p_now timestamptz) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE
     due record;
@@ -25,8 +25,9 @@ DECLARE
 BEGIN
     FOR due IN SELECT * FROM ledger.due_credits(p_user, p_now) LOOP
         PERFORM set_config('app.actor', CASE WHEN due.voided THEN coalesce(nullif(actor, ''), 'system:expiry') ELSE 'system:expiry' END, true);
-        INSERT INTO ledger.transactions (id, user_id, kind, status, credits, settled, source_grant_id, created_at, updated_at)
-        VALUES (ledger.new_id(), p_user, CASE WHEN due.voided THEN 'void' ELSE 'expiry' END, 'succeeded', due.amount, due.amount, due.grant_id, p_now, p_now);
+        INSERT INTO ledger.transactions (id, user_id, kind, status, credits, settled, source_grant_id, reason, created_at, updated_at)
+        VALUES (ledger.new_id(), p_user, CASE WHEN due.voided THEN 'void' ELSE 'expiry' END, 'succeeded', due.amount, due.amount, due.grant_id,
+            CASE WHEN due.voided THEN coalesce(current_setting('app.reason', true), '') ELSE '' END, p_now, p_now);
         taken := taken + 1;
     END LOOP;
     PERFORM set_config('app.actor', coalesce(actor, ''), true);
@@ -178,6 +179,7 @@ BEGIN
     IF p_key <> '' THEN
         INSERT INTO ledger.idempotency_keys (principal, key, fingerprint, resource) VALUES (p_principal, p_key, p_fingerprint, p_id);
     END IF;
+    response := p_metadata;
     outcome := 'ok';
 END $$;
 
@@ -220,8 +222,9 @@ BEGIN
         outcome := 'early';
         RETURN;
     ELSIF at >= hold.expires_at THEN
-        UPDATE ledger.holds SET status = 'expired', resolved_at = at, row_version = row_version + 1 WHERE id = p_hold;
+        UPDATE ledger.holds SET status = 'expired', resolved_at = at, row_version = row_version + 1 WHERE id = p_hold RETURNING * INTO hold;
         IF p_action = 'expire' THEN
+            SELECT * INTO run FROM ledger.transactions WHERE id = p_hold;
             outcome := 'ok';
             RETURN;
         END IF;
