@@ -109,7 +109,6 @@ func (b *bundle) replays(t testing.TB) {
 			return nil
 		})
 		require.NoError(t, err)
-		require.NotEmpty(t, played, a.table)
 		require.Equal(t, normal(t, present), normal(t, played), a.table)
 	}
 	b.replaysVersions(ctx, t, conn)

@@ -74,7 +74,7 @@ func attempt[T any](ctx context.Context, s *Store, conn *pgxpool.Conn, call *led
 	if !claimed {
 		var stored record
 		if stored, err = recall(ctx, tx, call); err == nil {
-			answer, answered, err = replay[T](call, stored)
+			answer, answered, err = replayFrom[T](ctx, s, tx, call, stored)
 		}
 		_ = tx.Rollback(ctx)
 		return answer, answered, err
@@ -192,6 +192,16 @@ func (r record) refused() (answer, err error) {
 		return nil, fmt.Errorf("read answer: %w", err)
 	}
 	return e, nil
+}
+
+// replayFrom gives the answer of an earlier request: from the record, or from the rows of a run that one statement
+// authorized.
+func replayFrom[T any](ctx context.Context, s *Store, q querier, call *ledger.Call, r record) (answer T, answered, err error) {
+	if a, ok := any(&answer).(*ledger.Authorization); ok {
+		*a, answered, err = s.replayAuthorize(ctx, q, call, r)
+		return answer, answered, err
+	}
+	return replay[T](call, r)
 }
 
 func replay[T any](call *ledger.Call, r record) (answer T, answered, err error) {
