@@ -61,6 +61,22 @@ SEEDS ?= 200
 faults: engines ## Break the collector and ClickHouse in SEEDS=200 rounds and count the rows; SEED=17 plays one again
 	$(GO) test ./cmd/agenttrail -run '^TestFaults$$' -count 1 -v -timeout 120m -fault-time 0 -fault-kinds '$(KINDS)' $(if $(SEED),-fault-seed $(SEED) -fault-rounds 1,-fault-rounds $(SEEDS))
 
+KILLS ?= 50
+
+.PHONY: ledger-kills
+ledger-kills: engines ## Kill the ledger under load KILLS=50 times and check the books after each start
+	$(GO) test ./cmd/agenttrail -run '^TestLedgerKilledUnderLoad$$' -count 1 -v -timeout 60m -ledger-kills $(KILLS)
+
+REQUESTS ?= 200000
+
+.PHONY: ledger-fuzz
+ledger-fuzz: engines ## Send REQUESTS=200000 requests made of the ledger's description at random; SEED=17 plays one again
+	$(GO) test ./ledger/httpapi -run '^TestFuzzDescription$$' -count 1 -v -timeout 60m -api-fuzz-requests $(REQUESTS) -api-fuzz-seed $(or $(SEED),0)
+
+.PHONY: bench-ledger
+bench-ledger: build ## Compare the ledger over HTTP with pgbench's TPC-B on the same Postgres; ARGS="-rounds 5 -for 15s"
+	@cd bench && $(GO) run ./ledger -agenttrail ../$(BIN) $(ARGS)
+
 .PHONY: emitters
 emitters: ## Run the real emitters again, or EMITTERS="ai7 http", and compare with their recordings (needs node and npm)
 	@out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; \

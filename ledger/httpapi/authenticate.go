@@ -31,7 +31,7 @@ func (a *API) authenticate(hc huma.Context, next func(huma.Context)) {
 	req := requestOf(ctx)
 	req.key, req.actor = key, key.Actor()
 	if req.actor.UserID != uuid.Nil {
-		describeCaller(ctx, req.actor.UserID.String())
+		describeUser(ctx, req.actor.UserID.String())
 	}
 	if scopes, _ := hc.Operation().Extensions[scopesExtension].([]ledger.Scope); len(scopes) > 0 {
 		if err := req.actor.Require(scopes...); err != nil {

@@ -77,6 +77,7 @@ func (a *API) registerRuns() {
 			return nil, err
 		}
 		describeExecution(ctx, out.Transaction.ExecutionID, in.Body.Agent)
+		describeUser(ctx, out.Transaction.UserID.String())
 		if out.Hold == nil {
 			return reply(ctx, http.StatusAccepted, "/v1/approvals/"+out.Approval.ID.String(), 0, out), nil
 		}

@@ -46,7 +46,7 @@ func TestSpans(t *testing.T) {
 	require.Equal(t, "0af7651916cd43dd8448eb211c80319c", span.SpanContext().TraceID().String(), "it is in the trace of its caller")
 	for key, want := range map[attribute.Key]string{
 		"http.request.method": "POST", "http.route": "/v1/authorizations", "url.path": "/v1/authorizations", "url.scheme": "http", "server.address": "127.0.0.1",
-		"client.address": "127.0.0.1", "user_agent.original": "runner/1", "user.id": c.user, "agenttrail.execution.id": "run-1", "gen_ai.agent.id": c.slug,
+		"client.address": "127.0.0.1", "user_agent.original": "runner/1", "user.id": c.user, "agenttrail.execution.id": "run-1", "agenttrail.agent.id": c.slug,
 	} {
 		require.Equal(t, want, attrs[key].AsString(), string(key))
 	}

@@ -82,8 +82,8 @@ func recordPanic(ctx context.Context, value any) {
 	))
 }
 
-// describeCaller says on the span of the request who asks, so that requests are found by user.
-func describeCaller(ctx context.Context, userID string) {
+// describeUser says on the span of the request for whom it is, so that requests are found by user.
+func describeUser(ctx context.Context, userID string) {
 	if userID != "" {
 		trace.SpanFromContext(ctx).SetAttributes(attribute.String("user.id", userID))
 	}
@@ -96,6 +96,6 @@ func describeExecution(ctx context.Context, executionID, agentID string) {
 		span.SetAttributes(attribute.String("agenttrail.execution.id", executionID))
 	}
 	if agentID != "" {
-		span.SetAttributes(attribute.String("gen_ai.agent.id", agentID))
+		span.SetAttributes(attribute.String("agenttrail.agent.id", agentID))
 	}
 }
