@@ -38,11 +38,14 @@ func write[T any](ctx context.Context, s *Store, call *ledger.Call, f func(ctx c
 		answer, answered, err = attempt(ctx, s, conn, call, f)
 		return err
 	})
+	if err == nil {
+		err = answered
+	}
 	if err != nil {
 		var none T
 		return none, err
 	}
-	return answer, answered
+	return answer, nil
 }
 
 func checkKey(call *ledger.Call) error {
