@@ -75,6 +75,9 @@ func TestFuzzDescription(t *testing.T) {
 				if !checkAnswer(op, r) {
 					t.Errorf("seed %d: %s %s %q\n%s\nanswer %d %s", seed, c.method, c.path, c.header, body, r.status, r.text)
 				}
+				if err := w.conforms(op, r); err != nil && r.status != 503 {
+					t.Errorf("seed %d: %s %s: %v in answer %d %s", seed, c.method, c.path, err, r.status, r.text)
+				}
 				known.learn(op, r)
 			}
 		})

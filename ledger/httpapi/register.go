@@ -43,7 +43,7 @@ func describe(doc *huma.OpenAPI) {
 	}
 	doc.Extensions = map[string]any{"x-problems": list}
 	schemas := doc.Components.Schemas.Map()
-	schemas["Agent"].Properties["version"] = &huma.Schema{OneOf: []*huma.Schema{schemas["Agent"].Properties["version"], {Type: "null"}}}
+	schemas["Agent"].Properties["version"] = &huma.Schema{AnyOf: []*huma.Schema{schemas["Agent"].Properties["version"], {Type: "null"}}}
 	for name, schema := range schemas {
 		for property, s := range schema.Properties {
 			if s.Description == "" {

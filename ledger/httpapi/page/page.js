@@ -18,6 +18,7 @@ const resolve = (schema) => {
 const nameOf = (schema) => {
   if (!schema) return "";
   if (schema.$ref) return schema.$ref.split("/").pop();
+  if (schema.anyOf) return schema.anyOf.map(nameOf).join(" or ");
   const types = [].concat(schema.type || "any");
   if (types.includes("array")) return "array of " + nameOf(schema.items);
   return types.join(" or ") + (schema.format ? " (" + schema.format + ")" : "");
@@ -58,6 +59,7 @@ const fields = (schema, seen = []) => {
   for (const n of names) {
     let p = s.properties[n];
     if (p.items) p = p.items;
+    if (p.anyOf) p = p.anyOf[0];
     const ref = p.$ref && nameOf(p);
     if (!ref || seen.includes(ref)) continue;
     const nested = fields(p, [...seen, ref]);
