@@ -1,6 +1,7 @@
-// Command ledger measures the ledger's HTTP API against pgbench's TPC-B on the same Postgres cluster: runs authorized per
-// second, runs authorized and captured per second, and the same for one user alone. The two take turns within each round,
-// and figures are ratios of a round, for a machine's disk is not the same from minute to minute.
+// Command ledger measures the ledger against pgbench's TPC-B on the same Postgres cluster: runs authorized per second, runs
+// authorized and captured per second, and the same for one user alone. It measures the functions in the database, which
+// pgbench calls as it does TPC-B, and the HTTP API. All take turns within each round, and figures are ratios of a round, for
+// a machine's disk is not the same from minute to minute.
 //
 //	make bench-ledger
 package main
@@ -26,6 +27,8 @@ type settings struct {
 	users    int
 	scale    int
 	maxConns int
+	sql      bool
+	http     bool
 }
 
 func main() {
@@ -46,6 +49,8 @@ func run(ctx context.Context) (err error) {
 	flag.IntVar(&s.users, "users", 1000, "users among whom the runs are spread")
 	flag.IntVar(&s.scale, "scale", 50, "scale of pgbench's tables")
 	flag.IntVar(&s.maxConns, "connections", 16, "connections of the ledger to Postgres")
+	flag.BoolVar(&s.sql, "sql", true, "measure the functions in the database")
+	flag.BoolVar(&s.http, "http", true, "measure the HTTP API")
 	flag.Parse()
 	if s.rounds < 1 || s.clients < 1 || s.users < 1 || s.lasts < time.Second {
 		return errors.New("-rounds, -clients and -users must be at least 1, -for at least 1s")
@@ -67,23 +72,31 @@ func run(ctx context.Context) (err error) {
 	if err := c.prepareTPCB(ctx, s.scale); err != nil {
 		return err
 	}
-	l, err := startLedger(ctx, s, c, dir)
-	if err != nil {
-		return err
+	var sc scripts
+	if s.sql {
+		if sc, err = prepareSQL(ctx, s, c, dir); err != nil {
+			return err
+		}
 	}
-	defer func() { err = errors.Join(err, l.stop()) }()
-	if err := l.prepare(ctx, s); err != nil {
-		return err
+	var l *ledger
+	if s.http {
+		if l, err = startLedger(ctx, s, c, dir); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, l.stop()) }()
+		if err := l.prepare(ctx, s); err != nil {
+			return err
+		}
 	}
 	var all []round
 	for i := range s.rounds {
-		r, err := measure(ctx, s, c, l)
+		r, err := measure(ctx, s, c, sc, l)
 		if err != nil {
 			return err
 		}
-		r.print(i + 1)
+		r.print(s, i+1)
 		all = append(all, r)
 	}
-	report(all)
+	report(s, all)
 	return nil
 }

@@ -21,9 +21,11 @@ type turn struct {
 type round struct {
 	tpcb                                     []float64
 	authorize, cycle, hotAuthorize, hotCycle turn
+	sqlAuthorize, sqlCycle, sqlHotAuthorize  float64
+	sqlHotCycle                              float64
 }
 
-func measure(ctx context.Context, s settings, c *cluster, l *ledger) (r round, err error) {
+func measure(ctx context.Context, s settings, c *cluster, sc scripts, l *ledger) (r round, err error) {
 	tpcb := func() {
 		if err == nil {
 			err = c.settle(ctx)
@@ -42,13 +44,31 @@ func measure(ctx context.Context, s settings, c *cluster, l *ledger) (r round, e
 			*into, err = drive(ctx, s, users, operation)
 		}
 	}
+	sql := func(into *float64, file string) {
+		if err == nil {
+			err = c.settle(ctx)
+		}
+		if err == nil {
+			*into, err = c.script(ctx, s, file)
+		}
+	}
 	tpcb()
-	http(&r.authorize, l.payers, l.authorize)
-	http(&r.cycle, l.payers, l.cycle)
-	tpcb()
-	http(&r.hotCycle, l.payers[:1], l.cycle)
-	http(&r.hotAuthorize, l.payers[:1], l.authorize)
-	tpcb()
+	if s.sql {
+		sql(&r.sqlAuthorize, sc.authorize)
+		sql(&r.sqlCycle, sc.cycle)
+		tpcb()
+		sql(&r.sqlHotCycle, sc.hotCycle)
+		sql(&r.sqlHotAuthorize, sc.hotAuthorize)
+		tpcb()
+	}
+	if s.http {
+		http(&r.authorize, l.payers, l.authorize)
+		http(&r.cycle, l.payers, l.cycle)
+		tpcb()
+		http(&r.hotCycle, l.payers[:1], l.cycle)
+		http(&r.hotAuthorize, l.payers[:1], l.authorize)
+		tpcb()
+	}
 	return r, err
 }
 

@@ -19,12 +19,18 @@ func (r round) base() float64 {
 
 func (r round) noisy() bool { return slices.Max(r.tpcb) > noisy*slices.Min(r.tpcb) }
 
-func (r round) print(n int) {
+func (r round) print(s settings, n int) {
 	fmt.Printf("round %d: TPC-B", n)
 	for _, t := range r.tpcb {
 		fmt.Printf(" %.0f", t)
 	}
-	fmt.Printf("/s; authorize %s; cycle %s; one user: authorize %s, cycle %s", r.authorize, r.cycle, r.hotAuthorize, r.hotCycle)
+	fmt.Print("/s")
+	if s.sql {
+		fmt.Printf("; in SQL: authorize %.0f/s, cycle %.0f/s, one user: authorize %.0f/s, cycle %.0f/s", r.sqlAuthorize, r.sqlCycle, r.sqlHotAuthorize, r.sqlHotCycle)
+	}
+	if s.http {
+		fmt.Printf("; over HTTP: authorize %s; cycle %s; one user: authorize %s, cycle %s", r.authorize, r.cycle, r.hotAuthorize, r.hotCycle)
+	}
 	if r.noisy() {
 		fmt.Print(" (left out: TPC-B differs by more than a quarter)")
 	}
@@ -37,7 +43,7 @@ func (t turn) String() string {
 }
 
 // report prints medians of the ratios of the quiet rounds.
-func report(all []round) {
+func report(s settings, all []round) {
 	quiet := slices.DeleteFunc(slices.Clone(all), round.noisy)
 	fmt.Printf("\n%d of %d rounds count\n", len(quiet), len(all))
 	if len(quiet) == 0 {
@@ -45,20 +51,28 @@ func report(all []round) {
 		quiet = all
 	}
 	for _, line := range []struct {
+		shown bool
 		what  string
 		floor string
 		ratio func(r round) float64
 	}{
-		{"authorize over HTTP / TPC-B", "0.25", func(r round) float64 { return r.authorize.rate / r.base() }},
-		{"authorize and capture over HTTP / TPC-B", "0.12", func(r round) float64 { return r.cycle.rate / r.base() }},
-		{"authorize, one user / many users", "0.2", func(r round) float64 { return r.hotAuthorize.rate / r.authorize.rate }},
-		{"authorize and capture, one user / many users", "0.2", func(r round) float64 { return r.hotCycle.rate / r.cycle.rate }},
+		{s.sql, "authorize in SQL / TPC-B", "0.8", func(r round) float64 { return r.sqlAuthorize / r.base() }},
+		{s.sql, "authorize and capture in SQL / TPC-B", "0.25", func(r round) float64 { return r.sqlCycle / r.base() }},
+		{s.sql, "authorize in SQL, one user / many users", "0.2", func(r round) float64 { return r.sqlHotAuthorize / r.sqlAuthorize }},
+		{s.sql, "authorize and capture in SQL, one user / many", "0.2", func(r round) float64 { return r.sqlHotCycle / r.sqlCycle }},
+		{s.http, "authorize over HTTP / TPC-B", "0.25", func(r round) float64 { return r.authorize.rate / r.base() }},
+		{s.http, "authorize and capture over HTTP / TPC-B", "0.12", func(r round) float64 { return r.cycle.rate / r.base() }},
+		{s.http, "authorize over HTTP, one user / many users", "0.2", func(r round) float64 { return r.hotAuthorize.rate / r.authorize.rate }},
+		{s.http, "authorize and capture over HTTP, one user / many", "0.2", func(r round) float64 { return r.hotCycle.rate / r.cycle.rate }},
 	} {
+		if !line.shown {
+			continue
+		}
 		ratios := make([]float64, 0, len(quiet))
 		for _, r := range quiet {
 			ratios = append(ratios, line.ratio(r))
 		}
 		slices.Sort(ratios)
-		fmt.Printf("  %-46s median %.2f, %.2f to %.2f (floor %s)\n", line.what, ratios[len(ratios)/2], ratios[0], ratios[len(ratios)-1], line.floor)
+		fmt.Printf("  %-48s median %.2f, %.2f to %.2f (floor %s)\n", line.what, ratios[len(ratios)/2], ratios[0], ratios[len(ratios)-1], line.floor)
 	}
 }
