@@ -33,6 +33,8 @@ up: engines ## Run everything on this machine until Ctrl-C, without the demo's t
 test: engines ## Set up everything and run every test
 	@echo "what the mapping makes of each emitter's recordings:"
 	@$(GO) test ./exporter/mapping -run '^TestEmitterSummary$$' -count 1 -v | sed -E '/^(=== |--- PASS|PASS$$|ok )/d'
+	@echo "what 64 workers do with the credits of one user:"
+	@$(GO) test ./ledger/pgstore -run '^TestOneUserOfManyWorkers$$' -count 1 -v | sed -nE 's/^ +hot_test.go:[0-9]+: //p'
 	$(GO) test -timeout 20m ./...
 
 .PHONY: test-cluster
@@ -54,6 +56,17 @@ bench: engines ## Compare with contrib's ClickHouse exporter on this machine; AR
 bench-delivery: engines ## Measure how fast requests are acknowledged, and what an outage of ClickHouse does (about 10 minutes)
 	$(GO) test ./cmd/agenttrail -run '^$$' -bench '^BenchmarkAcknowledgement$$' -benchtime 1x -timeout 10m -load-rate 1000 -load-for 60s -load-warm-up 10s
 	$(GO) test ./cmd/agenttrail -run '^$$' -bench '^BenchmarkOutage$$' -benchtime 1x -timeout 40m -outage 5m -rate 5000
+
+FOR ?= 10m
+
+.PHONY: soak
+soak: engines ## Do everything to the ledger at once and in any order for FOR=10m; SEED=17 does the same again
+	$(GO) test ./ledger/pgstore -run '^(TestModel|TestStorm)$$' -count 1 -v -timeout 0 -ledger-for $(FOR) -ledger-seed $(or $(SEED),0)
+
+.PHONY: soak-user
+soak-user: FOR = 30s
+soak-user: engines ## Let 64 workers spend the credits of one user for FOR=30s, and print how long that takes them
+	$(GO) test ./ledger/pgstore -run '^TestOneUserOfManyWorkers$$' -count 1 -v -timeout 0 -ledger-hot-for $(FOR)
 
 SEEDS ?= 200
 

@@ -33,9 +33,9 @@ func TestModel(t *testing.T) {
 		if f := flag.Lookup("rapid.seed"); f.Value.String() == "0" || rounds > 0 {
 			require.NoError(t, f.Value.Set(strconv.FormatUint((first|1)+2*uint64(rounds), 10)))
 		}
+		t.Logf("round %d: -rapid.seed %s", rounds+1, flag.Lookup("rapid.seed").Value)
 		rapid.Check(t, func(rt *rapid.T) { newMachine(rt, b, clock).play(rt) })
 	}
-	t.Logf("%d rounds, the last with -rapid.seed %s", rounds, flag.Lookup("rapid.seed").Value)
 	if !t.Failed() {
 		b.settled(t)
 		b.replays(t)
