@@ -51,6 +51,7 @@ func TestPostgresColumnsAreCommented(t *testing.T) {
 	rows, err := db.QueryContext(t.Context(), `SELECT c.relname || '.' || a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 		WHERE c.relnamespace = 'ledger'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relname <> 'schema_migration' AND col_description(c.oid, a.attnum) IS NULL ORDER BY 1`)
 	require.NoError(t, err)
+	defer func() { require.NoError(t, rows.Close()) }()
 	var missing []string
 	for rows.Next() {
 		var name string
@@ -58,6 +59,5 @@ func TestPostgresColumnsAreCommented(t *testing.T) {
 		missing = append(missing, name)
 	}
 	require.NoError(t, rows.Err())
-	require.NoError(t, rows.Close())
 	require.Empty(t, missing)
 }

@@ -77,7 +77,7 @@ var audited = []struct {
 }
 
 // replays fails unless the audit trails, played from the beginning, make the rows that are there now.
-func (b *bundle) replays(t testing.TB) {
+func (b *bundle) replays(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -115,7 +115,7 @@ func (b *bundle) replays(t testing.TB) {
 }
 
 // replaysVersions does the same for the rules and versions that count.
-func (b *bundle) replaysVersions(ctx context.Context, t testing.TB, conn *pgx.Conn) {
+func (b *bundle) replaysVersions(ctx context.Context, t *testing.T, conn *pgx.Conn) {
 	t.Helper()
 	present := rowsByKey(ctx, t, conn, `SELECT DISTINCT ON (mandate_id) mandate_id::text, rules || jsonb_build_object('version', version) - $1::text[] FROM ledger.mandate_versions ORDER BY mandate_id, version DESC`, []string{})
 	played := rowsByKey(ctx, t, conn, `SELECT entity_id::text, jsonb_object_agg(replace(field, 'rules.', ''), new_value) FROM (
@@ -128,7 +128,7 @@ func (b *bundle) replaysVersions(ctx context.Context, t testing.TB, conn *pgx.Co
 	require.Equal(t, normal(t, present), normal(t, played), "versions of agents")
 }
 
-func rowsByKey(ctx context.Context, t testing.TB, conn *pgx.Conn, sql string, args ...any) map[string]map[string]any {
+func rowsByKey(ctx context.Context, t *testing.T, conn *pgx.Conn, sql string, args ...any) map[string]map[string]any {
 	t.Helper()
 	rows, err := conn.Query(ctx, sql, args...)
 	require.NoError(t, err)
@@ -145,7 +145,7 @@ func rowsByKey(ctx context.Context, t testing.TB, conn *pgx.Conn, sql string, ar
 }
 
 // normal leaves out nulls, for a column that is null and one that was set to null are the same.
-func normal(t testing.TB, rows map[string]map[string]any) map[string]string {
+func normal(t *testing.T, rows map[string]map[string]any) map[string]string {
 	t.Helper()
 	texts := map[string]string{}
 	for key, row := range rows {
@@ -162,7 +162,7 @@ func normal(t testing.TB, rows map[string]map[string]any) map[string]string {
 }
 
 // sealed seals until every row that is there has a block. Two passes: the first one marks how far.
-func (b *bundle) sealed(t testing.TB) {
+func (b *bundle) sealed(t *testing.T) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; {
 		require.NoError(t, b.SealAudit(context.Background()))

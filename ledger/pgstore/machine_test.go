@@ -44,6 +44,7 @@ func TestModel(t *testing.T) {
 
 // others keeps the tables busy with runs of other users, until it is time.
 func (b *bundle) others(t *testing.T, deadline time.Time) {
+	t.Helper()
 	u, err := b.CreateUser(context.Background(), keyed(operator, "others", ""), ledger.UserInput{Email: "others@example.com"})
 	if err != nil {
 		t.Error(err)
@@ -153,7 +154,8 @@ func (m *machine) authorize(t *rapid.T) {
 		}
 		return a, err
 	}, runner)
-	require.Equal(t, d, ledger.Decision{Outcome: receipt.Outcome, Rule: receipt.Rule, Violations: inUTC(receipt.Violations)})
+	told := ledger.Decision{Outcome: receipt.Outcome, Rule: receipt.Rule, Violations: inUTC(receipt.Violations)}
+	require.Equal(t, d, told)
 	require.Equal(t, usage, receipt.Usage)
 	require.Equal(t, available, receipt.Available)
 	require.Equal(t, dry, receipt, "the dry run says the same")
@@ -239,7 +241,7 @@ func (m *machine) giveCredits(t *rapid.T) {
 		in.ExpiresAt = &at
 	}
 	m.model.grants = append(m.model.grants, &modelGrant{left: in.Amount, priority: priority, expires: in.ExpiresAt})
-	g, err := m.Grant(context.Background(), m.bundle.call(operator), in)
+	g, err := m.Grant(context.Background(), m.call(operator), in)
 	require.NoError(t, err)
 	m.grants = append(m.grants, g)
 	m.tick()
@@ -290,10 +292,10 @@ func drawRules(t *rapid.T, now time.Time) ledger.Rules {
 	r.MaxPerExecution, r.MaxPerDay, r.MaxPerWeek, r.MaxPerMonth, r.MaxTotal = some("execution", 6), some("day", 10), some("week", 12), some("month", 14), some("total", 16)
 	r.ApprovalOver = some("approval", 6)
 	if rapid.IntRange(0, 3).Draw(t, "concurrent") == 0 {
-		r.MaxConcurrent = count(int64(rapid.IntRange(0, 3).Draw(t, "holds")))
+		r.MaxConcurrent = new(int64(rapid.IntRange(0, 3).Draw(t, "holds")))
 	}
 	if rapid.IntRange(0, 3).Draw(t, "count") == 0 {
-		r.MaxCountPerDay = count(int64(rapid.IntRange(0, 4).Draw(t, "runs")))
+		r.MaxCountPerDay = new(int64(rapid.IntRange(0, 4).Draw(t, "runs")))
 	}
 	r.SingleUse = rapid.IntRange(0, 9).Draw(t, "single use") == 0
 	if rapid.IntRange(0, 4).Draw(t, "ends") == 0 {
@@ -327,7 +329,7 @@ func (m *machine) makeMandate(t *rapid.T) {
 		t.Skip("enough")
 	}
 	in := ledger.MandateInput{UserID: m.user, Rules: drawRules(t, m.model.now), EffectiveAt: effective(t, m.model.now)}
-	made, err := m.CreateMandate(context.Background(), m.bundle.call(operator), in)
+	made, err := m.CreateMandate(context.Background(), m.call(operator), in)
 	require.NoError(t, err)
 	m.mandates = append(m.mandates, made)
 	m.model.mandates = append(m.model.mandates, &modelMandate{status: ledger.MandateActive, versions: []ledger.MandateVersion{{Version: 1, Rules: in.Rules, EffectiveAt: in.EffectiveAt}}})

@@ -85,10 +85,10 @@ func stormRules(rng *rand.Rand) ledger.Rules {
 	}
 	r.MaxPerExecution, r.MaxPerDay, r.MaxPerWeek, r.MaxPerMonth, r.MaxTotal = some(4), some(60), some(80), some(100), some(1000)
 	if rng.IntN(2) == 0 {
-		r.MaxConcurrent = count(1 + rng.Int64N(4))
+		r.MaxConcurrent = new(1 + rng.Int64N(4))
 	}
 	if rng.IntN(3) == 0 {
-		r.MaxCountPerDay = count(1 + rng.Int64N(40))
+		r.MaxCountPerDay = new(1 + rng.Int64N(40))
 	}
 	return r
 }
