@@ -47,7 +47,7 @@ func newAppending(w *Writer, hash journal.Hash, sets []*column.Set) *appending {
 			p.rows[t], p.sizes[t] = s.Rows(t), s.Size(t)
 		}
 		a.parts = append(a.parts, p)
-		a.records = append(a.records, &journal.Record{Hash: hash, Part: uint32(i), Data: *p.data, Value: p, Bytes: p.bytes}) //nolint:gosec // Few.
+		a.records = append(a.records, &journal.Record{Hash: hash, Part: uint32(i), Data: *p.data, Value: p, Bytes: p.bytes})
 		a.bytes += int64(len(*p.data))
 		w.gate.add(p.bytes)
 	}

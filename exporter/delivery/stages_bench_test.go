@@ -167,6 +167,7 @@ func (s *stages) addRecorded(b *testing.B) {
 }
 
 func (s *stages) run(b *testing.B, from, to int, spent *[stageCount]time.Duration, file *os.File, client net.Conn) {
+	b.Helper()
 	at := cpu(b)
 	lap := func(i stage) {
 		now := cpu(b)
@@ -237,6 +238,7 @@ func (s *stages) run(b *testing.B, from, to int, spent *[stageCount]time.Duratio
 }
 
 func cpu(b *testing.B) time.Duration {
+	b.Helper()
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		b.Fatal(err)

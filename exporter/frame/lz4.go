@@ -76,7 +76,7 @@ func (c *compressor) compress(dst, src []byte) int {
 			}
 			candidate = int(table[h])
 			next = hash(load64(in, at))
-			table[h] = uint32(pos) //nolint:gosec // At most MaxBytes.
+			table[h] = uint32(pos)
 			if pos-candidate <= maxDistance && load32(in, candidate) == load32(in, pos) {
 				break
 			}
@@ -94,7 +94,7 @@ func (c *compressor) compress(dst, src []byte) int {
 			length := matchLength(in, candidate+minMatch, pos+minMatch, matchEnd)
 			pos += minMatch + length
 			if length < 15 {
-				store8(out, token, load8(out, token)|byte(length))
+				store8(out, token, load8(out, token)|byte(length)) //nolint:gosec // Below 15.
 			} else {
 				store8(out, token, load8(out, token)|15)
 				o = moreLength(out, o, length-15)
@@ -151,7 +151,7 @@ func literals(out unsafe.Pointer, o int, in unsafe.Pointer, start, end int) int 
 	token := o
 	o++
 	if n < 15 {
-		store8(out, token, byte(n<<4))
+		store8(out, token, byte(n<<4)) //nolint:gosec // n is below 15.
 		// Eight bytes more than there are may be read: the last match begins twelve bytes before the end.
 		store64(out, o, load64(in, start))
 		if n > 8 {
@@ -175,7 +175,7 @@ func literals(out unsafe.Pointer, o int, in unsafe.Pointer, start, end int) int 
 func lastLiterals(out unsafe.Pointer, o int, in unsafe.Pointer, start, end int) int {
 	n := end - start
 	if n < 15 {
-		store8(out, o, byte(n<<4))
+		store8(out, o, byte(n<<4)) //nolint:gosec // n is below 15.
 		o++
 	} else {
 		store8(out, o, 15<<4)
