@@ -153,9 +153,10 @@ func TestTooMuch(t *testing.T) {
 
 	t.Run("RequestTimeout", func(t *testing.T) {
 		t.Parallel()
-		w := setup(t, func(s *httpapi.Settings) { s.RequestTimeout = 100 * time.Millisecond })
+		w := setup(t)
 		c := w.customer(t)
 		defer w.lockWallet(t, c.user)()
+		w = w.behind(t, w.store, func(s *httpapi.Settings) { s.RequestTimeout = 100 * time.Millisecond })
 		r := w.do(t, w.authorizeCall(c, nil))
 		require.Equal(t, http.StatusServiceUnavailable, r.status, r.text)
 	})
