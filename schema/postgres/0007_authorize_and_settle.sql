@@ -100,7 +100,7 @@ BEGIN
         outcome := 'missing';
         RETURN;
     END IF;
-    SELECT m.row_version AS mandate_row, a.row_version AS agent_row, k.fingerprint, k.resource, k.code, k.response,
+    SELECT m.row_version AS mandate_row, a.row_version AS agent_row, a.version AS agent_version, k.fingerprint, k.resource, k.code, k.response,
         mu.tz, mu.last_at, mu.day_start, mu.week_start, mu.month_start,
         mu.day_used, mu.week_used, mu.month_used, mu.total_used, mu.day_count, mu.total_count, mu.active
     INTO r
@@ -115,7 +115,8 @@ BEGIN
         RETURN;
     END IF;
     at := greatest(coalesce(p_now, clock_timestamp()), r.last_at);
-    IF r.mandate_row IS DISTINCT FROM p_mandate_row OR r.agent_row IS DISTINCT FROM p_agent_row OR at < p_from OR at >= p_until THEN
+    -- A row of the same count has the same versions.
+    IF r.mandate_row IS DISTINCT FROM p_mandate_row OR r.agent_row IS DISTINCT FROM p_agent_row OR r.agent_version <> p_agent_version OR at < p_from OR at >= p_until THEN
         outcome := 'stale';
         RETURN;
     END IF;
@@ -171,6 +172,7 @@ BEGIN
         RETURN;
     END IF;
 
+    outcome := set_config('app.checked', p_id::text, true);
     INSERT INTO ledger.transactions (id, user_id, kind, status, credits, agent_id, agent_version, mandate_id, mandate_version, execution_id, metadata, created_at, updated_at, receipt)
     VALUES (p_id, p_user, 'execution', 'authorized', p_amount, p_agent, p_agent_version, p_mandate, p_mandate_version, p_execution, p_metadata, at, at,
         jsonb_build_object('outcome', 'allowed', 'rule', rule, 'available', available, 'day', day_used, 'week', week_used, 'month', month_used,
