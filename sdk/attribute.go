@@ -69,7 +69,6 @@ const (
 	keyServerPort     = attribute.Key("server.port")
 	keyClient         = attribute.Key("client.address")
 	keyUserAgentHTTP  = attribute.Key("user_agent.original")
-	keyProtocol       = attribute.Key("network.protocol.version")
 
 	keyFunctionName = attribute.Key("code.function.name")
 	keyFilePath     = attribute.Key("code.file.path")

@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// envSampler names a sampler of OpenTelemetry's SDK, which reads it and what it decides by.
+const envSampler = "OTEL_TRACES_SAMPLER"
+
 // signal is one of the three kinds of telemetry, named as in OTEL_EXPORTER_OTLP_<SIGNAL>_ENDPOINT.
 type signal string
 

@@ -75,8 +75,8 @@ func (t *Trail) StartExecution(ctx context.Context, r Run) (context.Context, *Ex
 	}
 	e.scope.trail, e.scope.exec, e.scope.planned, e.scope.queuedAt = t, e, false, time.Time{}
 
-	attrs := make([]attribute.KeyValue, 0, 12+len(r.Attributes))
-	attrs = append(attrs, keyGenAIOperation.String("invoke_agent"))
+	buf := buffers.take()
+	attrs := append(buf.attrs, keyGenAIOperation.String("invoke_agent"))
 	attrs = e.scope.identity.append(attrs)
 	if r.Agent.Name != "" {
 		attrs = append(attrs, keyAgentName.String(r.Agent.Name))
@@ -96,6 +96,8 @@ func (t *Trail) StartExecution(ctx context.Context, r Run) (context.Context, *Ex
 	}
 	attrs = append(attrs, r.Attributes...)
 	ctx, e.span = t.tracer.Start(ctx, "invoke_agent "+nameOf(r.Agent), trace.WithTimestamp(now), trace.WithAttributes(attrs...))
+	buf.attrs = attrs
+	buffers.give(buf)
 	return withScope(ctx, &e.scope), e
 }
 
@@ -261,8 +263,8 @@ func (e *Execution) end(at time.Time, err error) {
 	if err == nil {
 		err = e.failure
 	}
-	var buf [14]attribute.KeyValue
-	attrs := e.totals(buf[:0])
+	buf := buffers.take()
+	attrs := e.totals(buf.attrs)
 	told := e.told
 	e.mu.Unlock()
 
@@ -282,6 +284,8 @@ func (e *Execution) end(at time.Time, err error) {
 		}
 	}
 	e.span.SetAttributes(attrs...)
+	buf.attrs = attrs
+	buffers.give(buf)
 	e.span.End(trace.WithTimestamp(at))
 }
 

@@ -58,12 +58,15 @@ func (t *Trail) newRecord(level slog.Level, at time.Time, message string) log.Re
 
 // emit adds the ids of the context, over which the attributes of the record win, and hands the record on.
 func (t *Trail) emit(ctx context.Context, s *scope, r *log.Record, category Category, attrs []attribute.KeyValue) {
-	var buf [16]attribute.KeyValue
-	all := s.identity.append(buf[:0])
+	buf := buffers.take()
+	all := s.identity.append(buf.attrs)
 	if category != "" {
 		all = append(all, keyCategory.String(string(category)))
 	}
-	r.AddAttributes(append(all, attrs...)...)
+	all = append(all, attrs...)
+	r.AddAttributes(all...)
+	buf.attrs = all
+	buffers.give(buf)
 	t.logger.Emit(ctx, *r)
 }
 

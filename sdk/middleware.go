@@ -6,9 +6,9 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -18,6 +18,8 @@ import (
 
 // statusClientGone is the status of requests whose client went away before the answer began, as nginx writes it.
 const statusClientGone = 499
+
+var serverOptions = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}
 
 // Middleware records the requests that a handler serves: rows of RequestLog with method, route, status, sizes, addresses
 // and user agent. A run that is planned or started with the context of the request belongs to it, and it to the run. A panic of
@@ -43,12 +45,12 @@ type served struct {
 	writer  http.ResponseWriter
 	r       *http.Request
 	body    *bodyReader // nil when ContentLength tells enough.
+	buf     *buffer     // With the attributes that the span does not have yet.
 	c       *httpConfig
 	span    trace.Span
 }
 
 func (t *Trail) serve(w http.ResponseWriter, r *http.Request, c *httpConfig) *served {
-	started := time.Now()
 	s := &served{c: c}
 	ctx, options := t.incoming(r, c)
 	s.scope = *scopeFrom(ctx)
@@ -56,13 +58,18 @@ func (t *Trail) serve(w http.ResponseWriter, r *http.Request, c *httpConfig) *se
 	s.request.identity = s.scope.identity
 	s.request.clientAddress, s.request.userAgent = clientAddress(r, c), r.UserAgent()
 
-	attrs := make([]attribute.KeyValue, 0, 24)
-	attrs = s.requestAttributes(attrs, r)
+	s.buf = buffers.take()
+	s.buf.attrs = s.requestAttributes(s.buf.attrs, r)
 	for _, h := range c.requestHeaders {
-		attrs = c.appendHeader(attrs, "http.request.header.", h, r.Header)
+		s.buf.attrs = c.appendHeader(s.buf.attrs, "http.request.header.", h, r.Header)
 	}
-	options = append(options, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(started), trace.WithAttributes(attrs...))
+	if !t.late {
+		options = append(slices.Clone(options), trace.WithAttributes(s.buf.attrs...))
+	}
 	ctx, s.span = t.tracer.Start(ctx, r.Method, options...)
+	if !t.late {
+		s.buf.clear()
+	}
 	s.r = r.WithContext(withScope(ctx, &s.scope))
 	if r.Body != nil && r.Body != http.NoBody && (c.bodyBytes > 0 || r.ContentLength < 0) {
 		s.body = &bodyReader{ReadCloser: r.Body, capture: c.captureOf(r.Header)}
@@ -77,12 +84,12 @@ func (t *Trail) incoming(r *http.Request, c *httpConfig) (context.Context, []tra
 	ctx := r.Context()
 	if !c.public {
 		if r.Header["Traceparent"] == nil && r.Header["Baggage"] == nil {
-			return ctx, nil
+			return ctx, serverOptions
 		}
-		return Propagator().Extract(ctx, propagation.HeaderCarrier(r.Header)), nil
+		return Propagator().Extract(ctx, propagation.HeaderCarrier(r.Header)), serverOptions
 	}
 	remote := trace.SpanContextFromContext(traceContext.Extract(ctx, propagation.HeaderCarrier(r.Header)))
-	options := []trace.SpanStartOption{trace.WithNewRoot()}
+	options := append(slices.Clone(serverOptions), trace.WithNewRoot())
 	if remote.IsValid() && remote.IsRemote() {
 		options = append(options, trace.WithLinks(trace.Link{SpanContext: remote}))
 	}
@@ -103,7 +110,6 @@ func (s *served) requestAttributes(attrs []attribute.KeyValue, r *http.Request) 
 		keyServerAddress.String(host),
 		keyClient.String(s.request.clientAddress),
 		keyUserAgentHTTP.String(s.request.userAgent),
-		keyProtocol.String(strings.TrimSuffix(strings.TrimPrefix(r.Proto, "HTTP/"), ".0")),
 	)
 	if r.URL.RawQuery != "" {
 		attrs = append(attrs, keyURLQuery.String(s.c.secrets.query(r.URL.RawQuery)))
@@ -117,13 +123,12 @@ func (s *served) requestAttributes(attrs []attribute.KeyValue, r *http.Request) 
 // end is deferred: it sees a panic of the handler, records it, and lets it go on.
 func (s *served) end() {
 	v := recover()
-	ended := time.Now()
 	status := s.record.status
 	err := s.takeError()
 	switch {
 	case v != nil && v != http.ErrAbortHandler: //nolint:errorlint // net/http compares so, too.
 		if p := newPanic(v); err == nil || !sameError(p, err) {
-			s.exception(p, ended)
+			s.exception(p)
 			err = p
 		}
 		if status == 0 {
@@ -134,7 +139,7 @@ func (s *served) end() {
 	case status == 0:
 		status = http.StatusOK
 	}
-	s.finish(status, err, ended)
+	s.finish(status, err)
 	if v != nil {
 		panic(v)
 	}
@@ -147,23 +152,22 @@ func (s *served) takeError() error {
 	return s.request.err
 }
 
-func (s *served) exception(err error, at time.Time) {
+func (s *served) exception(err error) {
 	o := outcomeOf(err)
-	s.span.AddEvent("exception", trace.WithTimestamp(at), trace.WithAttributes(o.exception()...))
+	s.span.AddEvent("exception", trace.WithAttributes(o.exception()...))
 }
 
 // finish ends the span of the request.
-func (s *served) finish(status int, err error, at time.Time) {
-	var buf [16]attribute.KeyValue
+func (s *served) finish(status int, err error) {
 	s.request.mu.Lock()
 	id, route, own := s.request.identity, s.request.route, s.request.own
 	s.request.mu.Unlock()
 	fill(&route, routeOf(s.r.Pattern))
-	attrs := id.append(buf[:0])
+	attrs := id.append(s.buf.attrs)
 	attrs = append(attrs, keyStatusCode.Int(status), keyResponseSize.Int64(s.record.size))
 	if route != "" {
 		attrs = append(attrs, keyRoute.String(route))
-		s.span.SetName(s.r.Method + " " + route)
+		s.span.SetName(spanNames.of(s.r.Method, route))
 	}
 	if s.body != nil {
 		attrs = s.body.append(attrs, s.c, keyRequestSize, keyRequestBody)
@@ -189,7 +193,9 @@ func (s *served) finish(status int, err error, at time.Time) {
 		s.span.SetStatus(codes.Error, "")
 	}
 	s.span.SetAttributes(attrs...)
-	s.span.End(trace.WithTimestamp(at))
+	s.buf.attrs = attrs
+	buffers.give(s.buf)
+	s.span.End()
 }
 
 // routeOf takes method and host off a pattern of net/http.

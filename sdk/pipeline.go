@@ -75,7 +75,7 @@ func openSpans(ctx context.Context, cfg config, res *resource.Resource, loss *lo
 	p := &spanPipe{exporter: exporter}
 	p.queue = newQueue(cfg.spans, cfg.delivery(signalTraces), exporter.ExportSpans, func(n int, err error) { loss.add(lossSpans, n, err) })
 	opts := []sdktrace.TracerProviderOption{sdktrace.WithResource(res), sdktrace.WithSpanProcessor(spanProcessor{p.queue})}
-	if os.Getenv("OTEL_TRACES_SAMPLER") == "" {
+	if os.Getenv(envSampler) == "" {
 		// Runs are rows and not samples, even below a caller that does not record its own spans.
 		opts = append(opts, sdktrace.WithSampler(sdktrace.AlwaysSample()))
 	}

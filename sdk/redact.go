@@ -24,23 +24,24 @@ var secretWhole = map[string]bool{
 	"iban": true, "jwt": true, "bearer": true, "sig": true, "signature": true, "xsignature": true,
 }
 
-// foldName writes a name in lower case and without separators.
-func foldName(name string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '_' || r == '-' || r == '.' || r == ' ':
-			return -1
-		case r >= 'A' && r <= 'Z':
-			return r + 'a' - 'A'
+// foldName appends a name in lower case and without separators.
+func foldName(dst []byte, name string) []byte {
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c == '_' || c == '-' || c == '.' || c == ' ':
+		case c >= 'A' && c <= 'Z':
+			dst = append(dst, c+'a'-'A')
 		default:
-			return r
+			dst = append(dst, c)
 		}
-	}, name)
+	}
+	return dst
 }
 
 // isSecret reports whether a name says that its value is secret. Counts of tokens are none.
 func (s secretNames) isSecret(name string) bool {
-	folded := foldName(name)
+	var buf [64]byte
+	folded := string(foldName(buf[:0], name))
 	if secretWhole[folded] || strings.HasSuffix(folded, "token") || strings.HasSuffix(folded, "accesstokens") || strings.HasSuffix(folded, "refreshtokens") {
 		return true
 	}
@@ -50,7 +51,7 @@ func (s secretNames) isSecret(name string) bool {
 		}
 	}
 	for _, own := range s {
-		if folded == foldName(own) {
+		if folded == string(foldName(nil, own)) {
 			return true
 		}
 	}

@@ -76,9 +76,9 @@ func StartModelCall(ctx context.Context, c ModelCall) (context.Context, *Step) {
 		operation = "chat"
 	}
 	s := &Step{model: true, provider: c.Provider, asked: c.Model}
-	attrs := make([]attribute.KeyValue, 0, 8+len(c.Attributes))
-	attrs = append(attrs, keyGenAIOperation.String(operation), keyProvider.String(c.Provider), keyRequestModel.String(c.Model))
-	return s.start(ctx, operation+" "+c.Model, trace.SpanKindClient, c.StartedAt, attrs, c.Attributes)
+	buf := buffers.take()
+	attrs := append(buf.attrs, keyGenAIOperation.String(operation), keyProvider.String(c.Provider), keyRequestModel.String(c.Model))
+	return s.start(ctx, operation+" "+c.Model, trace.SpanKindClient, c.StartedAt, buf, append(attrs, c.Attributes...))
 }
 
 // StartTool begins a call of a tool.
@@ -87,24 +87,28 @@ func StartTool(ctx context.Context, c ToolCall) (context.Context, *Step) {
 	if kind == "" {
 		kind = "function"
 	}
-	attrs := make([]attribute.KeyValue, 0, 8+len(c.Attributes))
-	attrs = append(attrs, keyGenAIOperation.String("execute_tool"), keyToolName.String(c.Name), keyToolType.String(kind))
+	buf := buffers.take()
+	attrs := append(buf.attrs, keyGenAIOperation.String("execute_tool"), keyToolName.String(c.Name), keyToolType.String(kind))
 	if c.ID != "" {
 		attrs = append(attrs, keyToolCallID.String(c.ID))
 	}
-	return (&Step{}).start(ctx, "execute_tool "+c.Name, trace.SpanKindInternal, c.StartedAt, attrs, c.Attributes)
+	return (&Step{}).start(ctx, "execute_tool "+c.Name, trace.SpanKindInternal, c.StartedAt, buf, append(attrs, c.Attributes...))
 }
 
 // StartStep begins any other part of a run.
 func StartStep(ctx context.Context, kind StepKind, name string, attributes ...attribute.KeyValue) (context.Context, *Step) {
-	attrs := make([]attribute.KeyValue, 0, 5+len(attributes))
-	attrs = append(attrs, keyOperation.String(string(kind)))
-	return (&Step{}).start(ctx, name, trace.SpanKindInternal, time.Time{}, attrs, attributes)
+	buf := buffers.take()
+	attrs := append(buf.attrs, keyOperation.String(string(kind)))
+	return (&Step{}).start(ctx, name, trace.SpanKindInternal, time.Time{}, buf, append(attrs, attributes...))
 }
 
-// start begins the span of a step. Without a Trail in the context it is one that records nothing.
-func (s *Step) start(ctx context.Context, name string, kind trace.SpanKind, at time.Time, attrs, more []attribute.KeyValue) (context.Context, *Step) {
+// start begins the span of a step, and takes the buffer of its attributes back. Without a Trail in the context it is one
+// that records nothing.
+func (s *Step) start(ctx context.Context, name string, kind trace.SpanKind, at time.Time, buf *buffer, attrs []attribute.KeyValue) (context.Context, *Step) {
 	sc := scopeFrom(ctx)
+	attrs = sc.identity.append(attrs)
+	buf.attrs = attrs
+	defer buffers.give(buf)
 	if sc.trail == nil {
 		return ctx, nil
 	}
@@ -112,7 +116,6 @@ func (s *Step) start(ctx context.Context, name string, kind trace.SpanKind, at t
 	if at.IsZero() {
 		s.started = time.Now()
 	}
-	attrs = append(sc.identity.append(attrs), more...)
 	ctx, s.span = sc.trail.tracer.Start(ctx, name, trace.WithSpanKind(kind), trace.WithTimestamp(s.started), trace.WithAttributes(attrs...))
 	return ctx, s
 }
@@ -184,8 +187,8 @@ func (s *Step) end(at time.Time, err error) {
 		return
 	}
 	s.ended = true
-	var buf [10]attribute.KeyValue
-	attrs := s.response(buf[:0])
+	buf := buffers.take()
+	attrs := s.response(buf.attrs)
 	s.mu.Unlock()
 
 	if s.model && s.used {
@@ -200,9 +203,9 @@ func (s *Step) end(at time.Time, err error) {
 			s.exec.tell(err)
 		}
 	}
-	if len(attrs) > 0 {
-		s.span.SetAttributes(attrs...)
-	}
+	s.span.SetAttributes(attrs...)
+	buf.attrs = attrs
+	buffers.give(buf)
 	s.span.End(trace.WithTimestamp(at))
 }
 

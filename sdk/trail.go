@@ -38,6 +38,7 @@ type Trail struct {
 	logger   log.Logger
 	logLevel slog.Level
 	root     scope // Scope of a context that has only the Trail.
+	late     bool  // Nobody looks at the attributes of a span before its end.
 
 	pipeline *pipeline
 	once     sync.Once
@@ -62,7 +63,7 @@ func Init(ctx context.Context, opts ...Option) (*Trail, error) {
 		return nil, fmt.Errorf("start agenttrail: %w", err)
 	}
 	if p := t.pipeline.spans; t.tracers == nil && p != nil {
-		t.tracers = p.provider
+		t.tracers, t.late = p.provider, os.Getenv(envSampler) == ""
 	}
 	if p := t.pipeline.logs; t.loggers == nil && p != nil {
 		t.loggers = p.provider
