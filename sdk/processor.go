@@ -147,7 +147,7 @@ func (e *metricExporter) Shutdown(ctx context.Context) error {
 func (e *metricExporter) lastError() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.failed == nil {
+	if e.failed == nil || errors.Is(e.failed, errRefused) { // The latter is settled, as for the other signals.
 		return nil
 	}
 	return fmt.Errorf("metrics not sent: %w", e.failed)
