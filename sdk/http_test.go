@@ -66,7 +66,10 @@ func TestMiddlewareStatuses(t *testing.T) {
 		"Broken":   {h: respond(503, ""), status: 503, code: "503", bad: true},
 		"Gone":     {h: func(http.ResponseWriter, *http.Request) {}, ctx: gone, status: 499},
 		"GoneLate": {h: respond(200, "x"), ctx: gone, status: 200},
-		"Early":    {h: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusEarlyHints); w.WriteHeader(204) }, status: 204},
+		"Early": {h: func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusEarlyHints)
+			w.WriteHeader(http.StatusNoContent)
+		}, status: 204},
 		"Twice": {h: func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write(nil)
 			w.WriteHeader(http.StatusInternalServerError)

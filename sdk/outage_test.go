@@ -42,8 +42,8 @@ func (s *said) lines() []string {
 
 func (s *said) logger() *slog.Logger { return slog.New(slog.NewTextHandler(s, nil)) }
 
-// record records n runs of one step and one log record each, and returns how long that took.
-func record(t *testing.T, trail *agenttrail.Trail, n int) time.Duration {
+// recordRuns records n runs of one step and one log record each, and returns how long that took.
+func recordRuns(t *testing.T, trail *agenttrail.Trail, n int) time.Duration {
 	t.Helper()
 	began := time.Now()
 	for range n {
@@ -98,7 +98,7 @@ func TestAway(t *testing.T) {
 			address := proxy.Listen
 			proxy.Stop()
 			trail, said := open(t, "http://"+address, agenttrail.WithProtocol(protocol), agenttrail.WithBuffer(buffer, 64<<20))
-			record(t, trail, runs)
+			recordRuns(t, trail, runs)
 
 			require.Equal(t, agenttrail.Loss{Spans: 2*runs - buffer, Logs: runs - buffer}, trail.Lost())
 			require.Eventually(t, func() bool { return len(said.lines()) > 0 }, 5*time.Second, time.Millisecond)
@@ -114,7 +114,7 @@ func TestAway(t *testing.T) {
 			require.Equal(t, agenttrail.Loss{Spans: 2*runs - buffer, Logs: runs - buffer}, trail.Lost())
 			b.rows(t, buffer, "SELECT spanId FROM Span")
 			b.rows(t, buffer, "SELECT id FROM AgentLog")
-			record(t, trail, 10)
+			recordRuns(t, trail, 10)
 			require.NoError(t, trail.Flush(t.Context()))
 			b.rows(t, buffer+20, "SELECT spanId FROM Span")
 			require.Len(t, said.lines(), 1)
@@ -157,7 +157,7 @@ func TestRefusing(t *testing.T) {
 	g := newGate(t, b.Addrs().HTTP)
 	g.status.Store(http.StatusServiceUnavailable)
 	trail, said := open(t, g.url)
-	record(t, trail, 100)
+	recordRuns(t, trail, 100)
 	require.Eventually(t, func() bool { return g.asked.Load() > 4 }, 10*time.Second, time.Millisecond, "it tries again")
 	require.Zero(t, trail.Lost())
 	require.Empty(t, said.lines())
@@ -166,14 +166,14 @@ func TestRefusing(t *testing.T) {
 	b.rows(t, 200, "SELECT spanId FROM Span")
 
 	g.status.Store(http.StatusBadRequest)
-	record(t, trail, 7)
+	recordRuns(t, trail, 7)
 	require.NoError(t, trail.Flush(t.Context()), "there is nothing left to wait for")
 	lost := trail.Lost()
 	require.EqualValues(t, 14, lost.Spans)
 	require.EqualValues(t, 7, lost.Logs)
 	require.Eventually(t, func() bool { return len(said.lines()) == 1 }, 5*time.Second, time.Millisecond)
 	g.status.Store(0)
-	record(t, trail, 1)
+	recordRuns(t, trail, 1)
 	require.NoError(t, trail.Flush(t.Context()))
 	b.rows(t, 202, "SELECT spanId FROM Span")
 	require.Len(t, said.lines(), 1)
@@ -187,7 +187,7 @@ func TestSlow(t *testing.T) {
 	_, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"name":"slow","type":"latency","stream":"downstream","attributes":{"latency":700}}`))
 	require.NoError(t, err)
 	trail, said := open(t, "http://"+proxy.Listen)
-	record(t, trail, 500)
+	recordRuns(t, trail, 500)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	require.NoError(t, trail.Flush(ctx))
@@ -218,7 +218,7 @@ func TestLatency(t *testing.T) {
 	}
 	for range 40 { // In turns: other programs use the machine too. From the tenth on the buffers are full.
 		for _, e := range endpoints {
-			best[e.name] = min(best[e.name], record(t, trails[e.name], runs))
+			best[e.name] = min(best[e.name], recordRuns(t, trails[e.name], runs))
 		}
 	}
 	t.Logf("%d runs with a step and a log record took %v", runs, best)
@@ -241,7 +241,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		return int64(m.HeapAlloc)
 	}
 	before := heap()
-	record(t, trail, 50_000)
+	recordRuns(t, trail, 50_000)
 	grown := heap() - before
 	lost := trail.Lost()
 	t.Logf("150,000 spans and log records with two buffers of 4 MiB: the heap grew by %.1f MiB, %d were lost", float64(grown)/(1<<20), lost.Spans+lost.Logs)
@@ -254,7 +254,7 @@ func TestMemoryIsBounded(t *testing.T) {
 func TestShutdownObeysItsContext(t *testing.T) {
 	t.Parallel()
 	trail, said := open(t, "http://127.0.0.1:1")
-	record(t, trail, 50)
+	recordRuns(t, trail, 50)
 	ctx, cancel := context.WithTimeout(t.Context(), 80*time.Millisecond)
 	defer cancel()
 	began := time.Now()
@@ -265,6 +265,6 @@ func TestShutdownObeysItsContext(t *testing.T) {
 	require.EqualValues(t, 50, lost.Logs)
 	require.Len(t, said.lines(), 1)
 
-	record(t, trail, 1) // Harmless; who calls after the end wants no panic.
+	recordRuns(t, trail, 1) // Harmless; who calls after the end wants no panic.
 	require.Error(t, trail.Shutdown(t.Context()), "the same as the first time")
 }
