@@ -77,6 +77,24 @@ type handoffError struct{}
 func (handoffError) Error() string                      { return "handed to a person" }
 func (handoffError) ExecutionStatus() agenttrail.Status { return agenttrail.StatusSuccess }
 
+// providerError is an error that a provider of models answered with.
+type providerError struct{ kind, message string }
+
+func (e providerError) Error() string     { return e.message }
+func (e providerError) ErrorType() string { return e.kind }
+
+func ExampleTypedError() {
+	ctx, trail := begin()
+	_, run := trail.StartExecution(ctx, agenttrail.Run{Agent: triage})
+	var typed agenttrail.TypedError = providerError{"overloaded_error", "try again later"}
+	err := error(typed)
+	run.End(&err)
+	end(ctx, trail)
+	stored.print("SystemErrors", "errorType", "message")
+	// Output:
+	// SystemErrors: overloaded_error, try again later
+}
+
 func ExampleStatusedError() {
 	ctx, trail := begin()
 	_, run := trail.StartExecution(ctx, agenttrail.Run{Agent: triage})

@@ -27,6 +27,11 @@ type finalError struct{ status Status }
 func (finalError) Error() string             { return "it is over" }
 func (e finalError) ExecutionStatus() Status { return e.status }
 
+type remoteError struct{}
+
+func (remoteError) Error() string     { return "overloaded" }
+func (remoteError) ErrorType() string { return "overloaded_error" }
+
 type brokenError struct{ inner *limitError }
 
 func (e *brokenError) Error() string     { return e.inner.Error() }
@@ -55,6 +60,7 @@ func TestOutcomes(t *testing.T) {
 		{finalError{StatusTimeout}, StatusTimeout, "agenttrail.finalError", "agenttrail.finalError"},
 		{finalError{StatusFailed}, StatusFailed, "agenttrail.finalError", "agenttrail.finalError"},
 		{finalError{StatusSuccess}, StatusSuccess, "", ""},
+		{fmt.Errorf("ask: %w", remoteError{}), StatusError, "overloaded_error", "overloaded_error"},
 		{statErr, StatusError, "syscall.Errno", "syscall.Errno"},
 		{(*brokenError)(nil), StatusError, "error", "*agenttrail.brokenError"},
 		{&brokenError{}, StatusError, "error", "*agenttrail.brokenError"},

@@ -40,6 +40,13 @@ type StatusedError interface {
 	ExecutionStatus() Status
 }
 
+// TypedError is an error that knows a better type than the one that it has in Go, for example because it came from another
+// process: it becomes SystemErrors.errorType.
+type TypedError interface {
+	error
+	ErrorType() string
+}
+
 // The codes of errors that have none of their own.
 const (
 	codeDeadline = "deadline_exceeded"
@@ -78,7 +85,7 @@ func outcomeOf(err error) (o outcome) {
 	if p, ok := errors.AsType[*panicError](err); ok {
 		return outcome{status: StatusError, code: codePanic, kind: p.kind(), message: clip(p.text(), maxMessage), stack: p.stack}
 	}
-	o = outcome{kind: typeName(err), message: clip(textOf(err), maxMessage)}
+	o = outcome{kind: kindOf(err), message: clip(textOf(err), maxMessage)}
 	coded, hasCode := errors.AsType[CodedError](err)
 	switch {
 	case isTimeout(err):
@@ -117,6 +124,14 @@ func isTimeout(err error) bool {
 		Timeout() bool
 	}](err)
 	return ok && t.Timeout()
+}
+
+// kindOf returns the type of an error.
+func kindOf(err error) string {
+	if t, ok := errors.AsType[TypedError](err); ok && t.ErrorType() != "" {
+		return t.ErrorType()
+	}
+	return typeName(err)
 }
 
 // plainTypes are the types of errors that say nothing but their text.
@@ -159,7 +174,7 @@ func (p *panicError) text() string { return fmt.Sprint(p.value) }
 
 func (p *panicError) kind() string {
 	if err, ok := p.value.(error); ok {
-		return typeName(err)
+		return kindOf(err)
 	}
 	return codePanic
 }
