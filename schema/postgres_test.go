@@ -27,6 +27,8 @@ func TestMigratePostgres(t *testing.T) {
 func TestMigratePostgresTogether(t *testing.T) {
 	t.Parallel()
 	url := enginetest.Postgres(t).Database(t)
+	all, err := schema.PendingPostgres(t.Context(), url)
+	require.NoError(t, err)
 	const instances = 4
 	applied, errs := make([][]string, instances), make([]error, instances)
 	var wg sync.WaitGroup
@@ -42,5 +44,5 @@ func TestMigratePostgresTogether(t *testing.T) {
 	pending, err := schema.PendingPostgres(t.Context(), url)
 	require.NoError(t, err)
 	require.Empty(t, pending)
-	require.Equal(t, 1, total, "each migration is applied by one instance")
+	require.Equal(t, len(all), total, "each migration is applied by one instance")
 }

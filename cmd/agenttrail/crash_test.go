@@ -81,7 +81,9 @@ func TestCrash(t *testing.T) {
 	sender := &sender{acked: map[string]bool{}}
 
 	ledger := connectPostgres(t, in.Postgres)
-	_, err := ledger.Exec(t.Context(), "INSERT INTO ledger.users (id, email) VALUES ('0198c0de-0000-7000-8000-000000000001', 'kept@example.com')")
+	_, err := ledger.Exec(t.Context(), "SELECT set_config('app.actor', 'system:test', false)")
+	require.NoError(t, err)
+	_, err = ledger.Exec(t.Context(), "INSERT INTO ledger.users (id, email) VALUES ('0198c0de-0000-7000-8000-000000000001', 'kept@example.com')")
 	require.NoError(t, err)
 
 	ackedAfter := func(n int) func() bool {

@@ -130,7 +130,8 @@ func stableUUID(kind string, i int) uuid.UUID {
 
 // register writes users and agents into the ledger's database; rows that are already there stay as they are.
 func register(ctx context.Context, conn *pgx.Conn, users []user, agents []agent) error {
-	batch := &pgx.Batch{}
+	batch := &pgx.Batch{} // One transaction, in which the ledger wants to know who acts.
+	batch.Queue("SELECT set_config('app.actor', 'system:demo', true)")
 	for _, u := range users {
 		batch.Queue("INSERT INTO ledger.users (id, email, display_name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", u.id, u.email, u.name)
 	}

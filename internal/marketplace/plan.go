@@ -93,16 +93,16 @@ func (s *step) err() error {
 
 func (r *run) end() time.Time { return r.start.Add(r.duration) }
 
-func (r *run) tokens() (input, output, cached int64) {
+func (r *run) tokens() (input, output int64) {
 	for _, s := range r.steps {
-		input, output, cached = input+s.input, output+s.output, cached+s.cached
+		input, output = input+s.input, output+s.output
 	}
-	return input, output, cached
+	return input, output
 }
 
 // credits of the run itself in micro-credits; a run inside it counts its own.
 func (r *run) credits() int64 {
-	input, output, _ := r.tokens()
+	input, output := r.tokens()
 	return (input + output) * r.agent.price / 1000
 }
 
