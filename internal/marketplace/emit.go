@@ -13,13 +13,6 @@ import (
 	agenttrail "github.com/agenttrail/agenttrail/sdk"
 )
 
-// Attributes of log records.
-const (
-	keyUserAction   = "user.action"
-	keyOutputTokens = "gen_ai.usage.output_tokens"
-	keyToolName     = "gen_ai.tool.name"
-)
-
 // emitter turns planned runs into what an API server and an agent runtime would have recorded with the SDK.
 type emitter struct {
 	api, runtime *service
@@ -45,7 +38,7 @@ func (e *emitter) emit(ctx context.Context, r *run) {
 			attribute.StringSlice("http.request.header.content-type", []string{"application/json"}),
 			attribute.StringSlice("http.request.header.x-request-id", []string{r.id}),
 		))
-	log(ctx, e.api, r.requested, slog.LevelInfo, agenttrail.CategoryUserAction, "run requested", slog.String(keyUserAction, "run"))
+	log(ctx, e.api, r.requested, slog.LevelInfo, agenttrail.CategoryUserAction, "run requested", slog.String("user.action", "run")) //nolint:sloglint // A name of OpenTelemetry.
 	e.emitRun(ctx, r)
 	answered := r.end().Add(3 * time.Millisecond)
 	request.SetAttributes(attribute.Int("http.response.status_code", r.httpStatus))
@@ -72,7 +65,7 @@ func (e *emitter) emitRun(ctx context.Context, r *run) {
 	_, output := r.tokens()
 	switch r.outcome {
 	case outcomeSuccess:
-		log(ctx, e.runtime, end, slog.LevelInfo, agenttrail.CategoryExecution, "execution finished", slog.Int64(keyOutputTokens, output))
+		log(ctx, e.runtime, end, slog.LevelInfo, agenttrail.CategoryExecution, "execution finished", slog.Int64("gen_ai.usage.output_tokens", output)) //nolint:sloglint // A name of OpenTelemetry.
 	case outcomeFailed:
 		log(ctx, e.runtime, end, slog.LevelWarn, agenttrail.CategoryExecution, "execution ended without a result: "+r.fault.message)
 	default:
@@ -95,7 +88,7 @@ func (e *emitter) emitStep(ctx context.Context, r *run, s *step) {
 		return
 	case stepTool:
 		ctx, span = agenttrail.StartTool(ctx, agenttrail.ToolCall{Name: s.tool, ID: "call_" + r.id[:8], StartedAt: start})
-		log(ctx, e.runtime, start, slog.LevelDebug, agenttrail.CategoryExecution, "calling tool "+s.tool, slog.String(keyToolName, s.tool))
+		log(ctx, e.runtime, start, slog.LevelDebug, agenttrail.CategoryExecution, "calling tool "+s.tool, slog.String("gen_ai.tool.name", s.tool)) //nolint:sloglint // A name of OpenTelemetry.
 	default:
 		ctx, span = agenttrail.StartModelCall(ctx, agenttrail.ModelCall{
 			Provider: r.agent.model.provider, Model: r.agent.model.name, StartedAt: start,
