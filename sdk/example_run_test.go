@@ -126,10 +126,13 @@ func ExampleExecution_Fail() {
 	ctx, trail := begin()
 	_, run := trail.StartExecution(ctx, agenttrail.Run{Agent: triage})
 	run.Fail(errors.New("the answer is empty")) // The agent tells errors in its answers.
+	run.StopClock()                             // What comes now is no part of the run.
+	fmt.Println(run.StatusWith(nil))
 	run.End(nil)
 	end(ctx, trail)
 	stored.print("AgentExecution", "status", "errorMessage")
 	// Output:
+	// error
 	// AgentExecution: error, the answer is empty
 }
 
@@ -159,11 +162,13 @@ func ExampleExecution_AddCredits() {
 	run.AddCredits(price)
 	run.AddCredits(price)
 	run.FirstOutput()
+	sum, _ := run.Credits()
+	run.SetCredits(sum - 500_000) // A discount.
 	run.End(nil)
 	end(ctx, trail)
 	stored.print("AgentExecution", "creditsConsumed")
 	// Output:
-	// AgentExecution: 2.500000
+	// AgentExecution: 2.000000
 }
 
 func ExampleExecution_AddUsage() {
@@ -189,12 +194,14 @@ func ExampleTrail_PlanExecution() {
 	agenttrail.Propagator().Inject(planned, propagation.MapCarrier(message))
 
 	arrived := agenttrail.Propagator().Extract(ctx, propagation.MapCarrier(message))
+	fmt.Println(agenttrail.IsPlanned(arrived))
 	_, run := trail.StartExecution(arrived, agenttrail.Run{Agent: triage})
 	fmt.Println(run.ID() == id)
 	run.End(nil)
 	end(ctx, trail)
 	stored.print("AgentExecution", "agentId", "userId", "status")
 	// Output:
+	// true
 	// true
 	// AgentExecution: support-triage, user-7, success
 }

@@ -54,6 +54,7 @@ type Execution struct {
 	credits  Credits
 	charged  bool // credits are known.
 	first    time.Time
+	stopped  time.Time
 	failure  error
 	told     error // The last error that a step or a run below recorded.
 }
@@ -118,7 +119,11 @@ func (e *Execution) identify(r *Run, outer *scope) {
 
 // parentID returns the run that called this one: one of this program, or of the program that called it.
 func (e *Execution) parentID(outer *scope) string {
-	if outer.planned || outer.identity.ExecutionID == e.scope.identity.ExecutionID {
+	own := e.scope.identity.ExecutionID
+	if outer.exec != nil && outer.exec.ID() != own {
+		return outer.exec.ID()
+	}
+	if outer.planned || outer.identity.ExecutionID == own {
 		return ""
 	}
 	return outer.identity.ExecutionID
@@ -178,6 +183,21 @@ func (e *Execution) AddCredits(c Credits) {
 	e.change(func() { e.credits += c; e.charged = true })
 }
 
+// SetCredits says what the run costs its user, whatever was added before: what a ledger has captured, for example.
+func (e *Execution) SetCredits(c Credits) {
+	e.change(func() { e.credits, e.charged = c, true })
+}
+
+// Credits returns what the run costs its user so far; false when nobody has said.
+func (e *Execution) Credits() (Credits, bool) {
+	if e == nil {
+		return 0, false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.credits, e.charged
+}
+
 // AddUsage adds what was used outside of the model calls that [StartModelCall] records.
 func (e *Execution) AddUsage(provider, model string, u Usage) {
 	e.change(func() { e.addUsage(provider, model, u) })
@@ -211,6 +231,22 @@ func (e *Execution) FirstOutputAt(at time.Time) {
 // Fail says that the run did not succeed, whatever End is given, for agents that report errors in their answers.
 func (e *Execution) Fail(err error) {
 	e.change(func() { e.failure = err })
+}
+
+// StatusWith returns how the run would end with an error, [Execution.Fail] considered.
+func (e *Execution) StatusWith(err error) Status {
+	if e != nil && err == nil {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		err = e.failure
+	}
+	return outcomeOf(err).status
+}
+
+// StopClock makes now the end of the run, whenever [Execution.End] is called: what comes between is no part of it.
+func (e *Execution) StopClock() {
+	now := time.Now()
+	e.change(func() { e.stopped = now })
 }
 
 // SetAttributes adds attributes to the run.
@@ -262,6 +298,9 @@ func (e *Execution) end(at time.Time, err error) {
 	e.ended = true
 	if err == nil {
 		err = e.failure
+	}
+	if !e.stopped.IsZero() {
+		at = e.stopped
 	}
 	buf := buffers.take()
 	attrs := e.totals(buf.attrs)

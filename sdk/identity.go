@@ -77,6 +77,9 @@ func withScope(ctx context.Context, s *scope) context.Context {
 // IdentityFrom returns the ids that the context carries.
 func IdentityFrom(ctx context.Context) Identity { return scopeFrom(ctx).identity }
 
+// IsPlanned reports whether the run of the context's ids has yet to start, see [Trail.PlanExecution].
+func IsPlanned(ctx context.Context) bool { return scopeFrom(ctx).planned }
+
 // WithIdentity returns a context with these ids, which runs, steps, log records and outgoing requests take from it; what
 // is empty stays as it was. The HTTP request that is served takes user and session, too: call it when a user has
 // authenticated.
