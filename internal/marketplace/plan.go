@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	agenttrail "github.com/agenttrail/agenttrail/sdk"
 )
 
 // fault is an error as an instrumented program would report it.
@@ -14,6 +16,18 @@ type fault struct {
 	kind    string // error.type and exception.type.
 	message string
 }
+
+func (f *fault) Error() string     { return f.message }
+func (f *fault) ErrorCode() string { return f.kind }
+func (f *fault) ErrorType() string { return f.kind }
+
+// runError is the fault that ended a run, with how it ended it.
+type runError struct {
+	*fault
+	outcome string
+}
+
+func (e runError) ExecutionStatus() agenttrail.Status { return agenttrail.Status(e.outcome) }
 
 // outcome of a planned run, in the words of AgentExecution.status.
 const (
@@ -61,26 +75,40 @@ type run struct {
 	httpStatus int
 }
 
+// err is what ended the run, nil for success.
+func (r *run) err() error {
+	if r.fault == nil {
+		return nil
+	}
+	return runError{r.fault, r.outcome}
+}
+
+// err is what ended the step, nil for success.
+func (s *step) err() error {
+	if s.fault == nil {
+		return nil
+	}
+	return s.fault
+}
+
 func (r *run) end() time.Time { return r.start.Add(r.duration) }
 
-func (r *run) tokens() (input, output, cached int64) {
+func (r *run) tokens() (input, output int64) {
 	for _, s := range r.steps {
-		input, output, cached = input+s.input, output+s.output, cached+s.cached
+		input, output = input+s.input, output+s.output
 	}
-	return input, output, cached
+	return input, output
 }
 
 // credits of the run itself in micro-credits; a run inside it counts its own.
 func (r *run) credits() int64 {
-	input, output, _ := r.tokens()
+	input, output := r.tokens()
 	return (input + output) * r.agent.price / 1000
 }
 
-// nanoUSD is the cost of the run itself.
-func (r *run) nanoUSD() int64 {
-	input, output, cached := r.tokens()
-	m := r.agent.model
-	return (input-cached)*m.inputNano + cached*m.inputNano*m.cacheReadPercentage/100 + output*m.outNano
+// cost is what a call of a model cost.
+func (s *step) cost(m model) agenttrail.USD {
+	return agenttrail.USD((s.input-s.cached)*m.inputNano + s.cached*m.inputNano*m.cacheReadPercentage/100 + s.output*m.outNano)
 }
 
 // planner draws runs from one seeded source. Not safe for concurrent use.

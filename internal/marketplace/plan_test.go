@@ -50,18 +50,6 @@ func TestPlan(t *testing.T) {
 	})
 }
 
-func TestDecimal(t *testing.T) {
-	t.Parallel()
-	f := func(n int64, scale int, want string) {
-		t.Helper()
-		require.Equal(t, want, decimal(n, scale))
-	}
-	f(0, 6, "0.000000")
-	f(1, 6, "0.000001")
-	f(1_500_000, 6, "1.500000")
-	f(12_345_678_901, 9, "12.345678901")
-}
-
 func TestReportText(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "999", thousands(999))

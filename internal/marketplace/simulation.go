@@ -37,7 +37,6 @@ type Simulation struct {
 	cfg      Config
 	planner  *planner
 	emitter  *emitter
-	failures *exportFailures
 	click    driver.Conn
 	probe    *probe
 	progress *progress
@@ -66,19 +65,19 @@ func New(ctx context.Context, cfg Config) (sim *Simulation, err error) {
 		return nil, fmt.Errorf("open clickhouse: %w", err)
 	}
 	s := &Simulation{
-		cfg: cfg, planner: newPlanner(cfg.Seed, agents, users), failures: &exportFailures{}, click: click,
+		cfg: cfg, planner: newPlanner(cfg.Seed, agents, users), click: click,
 		probe: newProbe(click), progress: newProgress(cfg.Progress, cfg.Live),
 	}
 	if err := click.QueryRow(ctx, "SELECT count() FROM AgentExecution").Scan(&s.before); err != nil {
 		return nil, errors.Join(fmt.Errorf("count executions: %w", err), click.Close())
 	}
-	api, err := newService(ctx, "marketplace-api", cfg.OTLPEndpoint, s.failures)
+	api, err := newService(ctx, "marketplace-api", cfg.OTLPEndpoint)
 	if err != nil {
 		return nil, errors.Join(err, click.Close())
 	}
-	runtime, err := newService(ctx, "agent-runtime", cfg.OTLPEndpoint, s.failures)
+	runtime, err := newService(ctx, "agent-runtime", cfg.OTLPEndpoint)
 	if err != nil {
-		return nil, errors.Join(err, api.shutdown(ctx), click.Close())
+		return nil, errors.Join(err, api.Shutdown(ctx), click.Close())
 	}
 	s.emitter = &emitter{api: api, runtime: runtime}
 	return s, nil
@@ -87,8 +86,12 @@ func New(ctx context.Context, cfg Config) (sim *Simulation, err error) {
 // Close sends what is still buffered and disconnects.
 func (s *Simulation) Close(ctx context.Context) error {
 	s.progress.done()
-	return errors.Join(s.emitter.api.shutdown(ctx), s.emitter.runtime.shutdown(ctx), s.failures.err(), s.click.Close())
+	api, runtime := s.emitter.api, s.emitter.runtime
+	return errors.Join(api.Shutdown(ctx), runtime.Shutdown(ctx), api.lost(), runtime.lost(), s.click.Close())
 }
+
+// flushEvery is how many runs of the history fit into the buffers: the SDK makes nobody wait, and drops what does not fit.
+const flushEvery = 2000
 
 // lateEvery says which runs of the history are late: as those of clients that were offline, they are sent after all others
 // and in no order.
@@ -103,10 +106,15 @@ func (s *Simulation) Backfill(ctx context.Context) error {
 	}
 	slices.SortFunc(arrivals, time.Time.Compare)
 	began, sent := time.Now(), 0
-	send := func(r *run) {
+	send := func(r *run) error {
 		s.emit(ctx, r)
-		sent++
+		if sent++; sent%flushEvery == 0 {
+			if err := s.flush(ctx); err != nil {
+				return err
+			}
+		}
 		s.progress.print("filling in the last %s: %3d %%, %d runs, %.0f runs/s", hours(s.cfg.History), 100*sent/len(arrivals), sent, float64(sent)/time.Since(began).Seconds())
+		return nil
 	}
 	var late []*run
 	for i, at := range arrivals {
@@ -119,7 +127,9 @@ func (s *Simulation) Backfill(ctx context.Context) error {
 		case i%lateEvery == lateEvery-1:
 			late = append(late, r)
 		default:
-			send(r)
+			if err := send(r); err != nil {
+				return err
+			}
 		}
 	}
 	s.planner.rng.Shuffle(len(late), func(i, j int) { late[i], late[j] = late[j], late[i] })
@@ -127,7 +137,9 @@ func (s *Simulation) Backfill(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
-		send(r)
+		if err := send(r); err != nil {
+			return err
+		}
 	}
 	if err := s.flush(ctx); err != nil {
 		return err
@@ -155,7 +167,7 @@ func (s *Simulation) flush(ctx context.Context) error {
 	if err := errors.Join(s.emitter.api.flush(ctx), s.emitter.runtime.flush(ctx)); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("flush telemetry: %w", err)
 	}
-	return s.failures.err()
+	return nil
 }
 
 // awaitStored waits until every run that was sent can be selected.
