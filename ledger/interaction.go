@@ -19,11 +19,14 @@ type Interaction struct {
 
 // InteractionInput replaces what a user says about an agent.
 type InteractionInput struct {
-	IfVersion  int // the RowVersion that was read; 0 replaces whatever is there
+	IfVersion  int // the RowVersion that was read, NoInteraction for 0; 0 replaces whatever is there
 	Rating     *int
 	Feedback   string // at most 4000 characters
 	IsFavorite bool
 }
+
+// NoInteraction is the IfVersion of an input that is to be the first.
+const NoInteraction = -1
 
 // MaxFeedback is the most characters of feedback.
 const MaxFeedback = 4000

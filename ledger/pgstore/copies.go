@@ -118,7 +118,7 @@ func copyAgent(ctx context.Context, q querier, slugOrID string) (*agentCopy, err
 // digits, and then have hyphens where only ids have them.
 func agentCondition(slugOrID string) string {
 	if _, err := uuid.Parse(slugOrID); err == nil && len(slugOrID) == 36 {
-		return "a.id = $1::uuid OR a.slug = $1"
+		return "a.id = $1::text::uuid OR a.slug = $1::text"
 	}
 	return "a.slug = $1"
 }

@@ -41,6 +41,9 @@ func (s *Store) PutInteraction(ctx context.Context, call *ledger.Call, user, age
 		before, err := interaction(ctx, w, user, agent)
 		if err == nil {
 			err = ifVersion(in.IfVersion, before.RowVersion)
+			if in.IfVersion == ledger.NoInteraction && before.RowVersion == 0 {
+				err = nil
+			}
 		}
 		if err != nil {
 			return ledger.Interaction{}, err

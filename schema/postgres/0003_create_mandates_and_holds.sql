@@ -54,13 +54,13 @@ CREATE TABLE ledger.mandate_usage (
     day_start   timestamptz NOT NULL DEFAULT '-infinity',
     week_start  timestamptz NOT NULL DEFAULT '-infinity',
     month_start timestamptz NOT NULL DEFAULT '-infinity',
-    day_used    bigint      NOT NULL DEFAULT 0 CHECK (day_used >= 0),
-    week_used   bigint      NOT NULL DEFAULT 0 CHECK (week_used >= 0),
-    month_used  bigint      NOT NULL DEFAULT 0 CHECK (month_used >= 0),
-    total_used  bigint      NOT NULL DEFAULT 0 CHECK (total_used >= 0),
-    day_count   bigint      NOT NULL DEFAULT 0 CHECK (day_count >= 0),
-    total_count bigint      NOT NULL DEFAULT 0 CHECK (total_count >= 0),
-    active      bigint      NOT NULL DEFAULT 0 CHECK (active >= 0)
+    day_used    bigint      NOT NULL DEFAULT 0,
+    week_used   bigint      NOT NULL DEFAULT 0,
+    month_used  bigint      NOT NULL DEFAULT 0,
+    total_used  bigint      NOT NULL DEFAULT 0,
+    day_count   bigint      NOT NULL DEFAULT 0,
+    total_count bigint      NOT NULL DEFAULT 0,
+    active      bigint      NOT NULL DEFAULT 0
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE ledger.mandate_usage IS 'What counts against limits in the windows around the last run. Holds change it; it can be made anew from them';
 COMMENT ON COLUMN ledger.mandate_usage.mandate_id IS 'Whose usage';
@@ -82,16 +82,13 @@ CREATE TABLE ledger.holds (
     user_id         uuid        NOT NULL,
     agent_id        uuid        NOT NULL,
     mandate_id      uuid        NOT NULL,
-    amount          bigint      NOT NULL CHECK (amount > 0),
+    amount          bigint      NOT NULL,
     captured        bigint      NOT NULL DEFAULT 0,
-    status          text        NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'captured', 'released', 'expired')),
+    status          text        NOT NULL DEFAULT 'active',
     authorized_at   timestamptz NOT NULL,
     expires_at      timestamptz NOT NULL,
     resolved_at     timestamptz,
-    row_version     int         NOT NULL DEFAULT 1,
-    CONSTRAINT holds_captured_check CHECK (captured BETWEEN 0 AND amount AND (captured = 0 OR status = 'captured')),
-    CONSTRAINT holds_resolved_check CHECK ((status = 'active') = (resolved_at IS NULL)),
-    CONSTRAINT holds_expires_check CHECK (expires_at > authorized_at)
+    row_version     int         NOT NULL DEFAULT 1
 ) WITH (fillfactor = 80);
 CREATE INDEX holds_mandate_idx ON ledger.holds (mandate_id, authorized_at);
 CREATE INDEX holds_due_idx ON ledger.holds (expires_at) WHERE status = 'active';
@@ -102,7 +99,7 @@ COMMENT ON COLUMN ledger.holds.agent_id IS 'Whose revenue they will be';
 COMMENT ON COLUMN ledger.holds.mandate_id IS 'Whose limits they count against';
 COMMENT ON COLUMN ledger.holds.amount IS 'Micro-credits kept back';
 COMMENT ON COLUMN ledger.holds.captured IS 'Micro-credits that the run cost; the rest was given back';
-COMMENT ON COLUMN ledger.holds.status IS 'All but active are final';
+COMMENT ON COLUMN ledger.holds.status IS 'active, captured, released or expired; all but active are final';
 COMMENT ON COLUMN ledger.holds.authorized_at IS 'The moment whose windows the hold counts in';
 COMMENT ON COLUMN ledger.holds.expires_at IS 'From then on it can no longer be captured, and a job lets it expire';
 COMMENT ON COLUMN ledger.holds.resolved_at IS 'When it was settled';

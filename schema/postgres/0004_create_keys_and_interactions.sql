@@ -35,7 +35,7 @@ COMMENT ON COLUMN ledger.api_keys.row_version IS 'Counts changes of the row; its
 
 CREATE TABLE ledger.idempotency_keys (
     principal   text        NOT NULL,
-    key         text        NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
+    key         text        NOT NULL,
     fingerprint bytea       NOT NULL,
     resource    uuid,
     code        text,
@@ -82,7 +82,7 @@ CREATE TABLE ledger.outbox (
     payload    jsonb       NOT NULL,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-COMMENT ON TABLE ledger.outbox IS 'Events of transactions for other systems; a job removes old ones';
+COMMENT ON TABLE ledger.outbox IS 'What came of transactions, for other systems; a job removes old ones';
 COMMENT ON COLUMN ledger.outbox.id IS 'In the order of events of one key';
 COMMENT ON COLUMN ledger.outbox.xid IS 'The transaction of the database that wrote it. Read those below pg_snapshot_xmin(pg_current_snapshot()): no older one is still to come';
 COMMENT ON COLUMN ledger.outbox.topic IS 'transaction. and its new status';

@@ -17,7 +17,7 @@ BEGIN
             field       text        NOT NULL,
             old_value   jsonb,
             new_value   jsonb,
-            changed_by  text        NOT NULL CHECK (changed_by <> ''''),
+            changed_by  text        NOT NULL,
             request_id  text,
             "timestamp" timestamptz NOT NULL DEFAULT clock_timestamp(),
             PRIMARY KEY (id, "timestamp")) PARTITION BY RANGE ("timestamp")', trail, 'ledger.' || trail || '_id_seq');

@@ -3,7 +3,7 @@
 -- holds and entries, transactions follow holds, postings follow captures and grants.
 -- Locks: none but for the moment in which triggers are added. Users and agents that are there get a wallet or an account.
 -- Errors: LA001 no actor, LA002 rows stay, LL001 legs do not sum to zero, LL002 what is referred to does not fit, LL003
--- credits would move without a reason, LL004 a column that never changes, LL005 a change of state that is not permitted.
+-- credits would move without a reason, 23514 a row is not as rows of its table are, LL004 a column that never changes, LL005 a change of state that is not permitted.
 
 -- +goose StatementBegin
 
@@ -75,22 +75,50 @@ BEGIN
         HINT = 'Balances and usage follow holds and grants; change those.';
 END $$;
 
+CREATE FUNCTION ledger.wallet_guarded() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (NEW.user_id, NEW.account_id, NEW.posted, NEW.held, NEW.closed) IS DISTINCT FROM (OLD.user_id, OLD.account_id, OLD.posted, OLD.held, OLD.closed) THEN
+        RAISE EXCEPTION 'wallet %: it follows its holds and entries', OLD.user_id USING ERRCODE = 'LL003';
+    END IF;
+    RETURN NEW;
+END $$;
+
+-- Windows may move, and what is in them with them.
+CREATE FUNCTION ledger.usage_guarded() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (NEW.mandate_id, NEW.total_used, NEW.total_count, NEW.active) IS DISTINCT FROM (OLD.mandate_id, OLD.total_used, OLD.total_count, OLD.active)
+        OR NEW.tz = OLD.tz AND NEW.day_start = OLD.day_start AND (NEW.day_used, NEW.day_count) IS DISTINCT FROM (OLD.day_used, OLD.day_count)
+        OR NEW.tz = OLD.tz AND NEW.week_start = OLD.week_start AND NEW.week_used <> OLD.week_used
+        OR NEW.tz = OLD.tz AND NEW.month_start = OLD.month_start AND NEW.month_used <> OLD.month_used THEN
+        RAISE EXCEPTION 'usage of mandate %: it follows its holds', OLD.mandate_id USING ERRCODE = 'LL003';
+    END IF;
+    RETURN NEW;
+END $$;
+
 CREATE FUNCTION ledger.transaction_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     actor text := ledger.actor();
     request text := nullif(current_setting('app.request_id', true), '');
 BEGIN
+    IF NOT (NEW.credits > 0 AND NEW.settled >= 0 AND NEW.settled <= NEW.credits AND NEW.refunded >= 0 AND NEW.refunded <= NEW.settled) THEN
+        RAISE EXCEPTION 'transaction %: amounts do not fit', NEW.id USING ERRCODE = 'check_violation', CONSTRAINT = 'transactions_amounts_check';
+    END IF;
     IF TG_OP = 'INSERT' THEN
+        IF NEW.kind NOT IN ('execution', 'grant', 'refund', 'expiry', 'void') OR (NEW.amount_cents IS NULL) <> (NEW.currency IS NULL)
+            OR NEW.amount_cents < 0 OR NEW.currency !~ '^[A-Z]{3}$'
+            OR (NEW.kind = 'execution') <> (NEW.execution_id IS NOT NULL) OR (NEW.kind = 'execution') <> (NEW.mandate_id IS NOT NULL)
+            OR (NEW.kind = 'refund') <> (NEW.parent_id IS NOT NULL) OR (NEW.kind IN ('expiry', 'void')) <> (NEW.source_grant_id IS NOT NULL) THEN
+            RAISE EXCEPTION 'transaction %: its columns do not fit its kind', NEW.id USING ERRCODE = 'check_violation', CONSTRAINT = 'transactions_kind_check';
+        END IF;
         IF NEW.refunded <> 0 OR (NEW.kind = 'execution') IS DISTINCT FROM (NEW.status IN ('requires_approval', 'authorized') AND NEW.settled = 0)
             OR NEW.kind <> 'execution' AND (NEW.status <> 'succeeded' OR NEW.settled <> NEW.credits) THEN
             RAISE EXCEPTION 'transaction %: a % cannot begin as %', NEW.id, NEW.kind, NEW.status USING ERRCODE = 'LL005';
         END IF;
-        IF NOT EXISTS (SELECT FROM ledger.wallets WHERE user_id = NEW.user_id) THEN
-            RAISE EXCEPTION 'transaction %: no such user', NEW.id USING ERRCODE = 'LL002';
-        END IF;
-        IF NEW.kind = 'execution' AND NOT EXISTS (SELECT FROM ledger.agent_versions a, ledger.mandates m JOIN ledger.mandate_versions v ON v.mandate_id = m.id
-            WHERE a.agent_id = NEW.agent_id AND a.version = NEW.agent_version AND m.id = NEW.mandate_id AND m.user_id = NEW.user_id AND v.version = NEW.mandate_version) THEN
-            RAISE EXCEPTION 'transaction %: no such agent or mandate', NEW.id USING ERRCODE = 'LL002';
+        -- The mandate's user has a wallet, by its foreign key.
+        IF NEW.kind = 'execution' AND NOT EXISTS (SELECT FROM ledger.agent_versions a, ledger.mandates m, ledger.mandate_versions v
+            WHERE a.agent_id = NEW.agent_id AND a.version = NEW.agent_version AND m.id = NEW.mandate_id AND m.user_id = NEW.user_id AND v.mandate_id = NEW.mandate_id AND v.version = NEW.mandate_version)
+            OR NEW.kind <> 'execution' AND NOT EXISTS (SELECT FROM ledger.wallets WHERE user_id = NEW.user_id) THEN
+            RAISE EXCEPTION 'transaction %: no such user, agent or mandate', NEW.id USING ERRCODE = 'LL002';
         END IF;
         INSERT INTO ledger.audit_logs (entity, entity_id, field, new_value, changed_by, request_id)
         VALUES ('transactions', NEW.id, '*', to_jsonb(NEW) - ARRAY['metadata', 'receipt', 'updated_at', 'row_version'], actor, request);
@@ -126,8 +154,11 @@ BEGIN
             ('agent_version', to_jsonb(OLD.agent_version), to_jsonb(NEW.agent_version)), ('mandate_version', to_jsonb(OLD.mandate_version), to_jsonb(NEW.mandate_version))
         ) AS c (field, old_value, new_value) WHERE c.old_value IS DISTINCT FROM c.new_value;
     END IF;
-    INSERT INTO ledger.outbox (topic, key, payload) VALUES ('transaction.' || NEW.status, NEW.id,
-        jsonb_build_object('kind', NEW.kind, 'userId', NEW.user_id, 'credits', NEW.credits, 'settled', NEW.settled, 'refunded', NEW.refunded));
+    -- An authorization is of interest to nobody else: the caller has the answer, and what comes of it is told.
+    IF NEW.status <> 'authorized' THEN
+        INSERT INTO ledger.outbox (topic, key, payload) VALUES ('transaction.' || NEW.status, NEW.id,
+            jsonb_build_object('kind', NEW.kind, 'userId', NEW.user_id, 'credits', NEW.credits, 'settled', NEW.settled, 'refunded', NEW.refunded));
+    END IF;
     RETURN NULL;
 END $$;
 
@@ -156,6 +187,9 @@ END $$;
 
 CREATE FUNCTION ledger.grant_used() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    IF NEW.amount <= 0 THEN
+        RAISE EXCEPTION 'transaction %: it uses nothing', NEW.transaction_id USING ERRCODE = 'check_violation', CONSTRAINT = 'grant_uses_amount_check';
+    END IF;
     UPDATE ledger.credit_grants SET remaining = remaining - NEW.amount, open = remaining > NEW.amount, row_version = row_version + 1 WHERE id = NEW.grant_id;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'transaction %: no such grant', NEW.transaction_id USING ERRCODE = 'LL002';
@@ -167,6 +201,9 @@ CREATE FUNCTION ledger.grant_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     source record;
 BEGIN
+    IF NEW.remaining < 0 OR NEW.remaining > NEW.amount OR NEW.open <> (NEW.remaining > 0) THEN
+        RAISE EXCEPTION 'grant %: % cannot be left of %', NEW.id, NEW.remaining, NEW.amount USING ERRCODE = 'check_violation', CONSTRAINT = 'credit_grants_remaining_check';
+    END IF;
     IF TG_OP = 'UPDATE' THEN
         IF (NEW.id, NEW.user_id, NEW.transaction_id, NEW.category, NEW.amount, NEW.priority, NEW.expires_at, NEW.created_at)
             IS DISTINCT FROM (OLD.id, OLD.user_id, OLD.transaction_id, OLD.category, OLD.amount, OLD.priority, OLD.expires_at, OLD.created_at) THEN
@@ -176,6 +213,9 @@ BEGIN
             RAISE EXCEPTION 'grant %: credits leave it by being used, and it is voided once', OLD.id USING ERRCODE = 'LL005';
         END IF;
         RETURN NULL;
+    END IF;
+    IF NEW.category NOT IN ('paid', 'promo', 'goodwill', 'refund') OR NEW.priority NOT BETWEEN 0 AND 1000 OR NEW.expires_at <= NEW.created_at THEN
+        RAISE EXCEPTION 'grant %: no such category or priority, or it ends before it begins', NEW.id USING ERRCODE = 'check_violation', CONSTRAINT = 'credit_grants_check';
     END IF;
     SELECT t.kind, coalesce(p.agent_id, t.agent_id) AS agent_id INTO source FROM ledger.transactions t LEFT JOIN ledger.transactions p ON p.id = t.parent_id
     WHERE t.id = NEW.transaction_id AND t.user_id = NEW.user_id AND t.credits = NEW.amount
@@ -197,7 +237,7 @@ END $$;
 -- All entries of a transaction come by one statement, which this checks and books.
 CREATE FUNCTION ledger.entries_posted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT FROM added GROUP BY transaction_id HAVING sum(amount) <> 0 OR count(*) < 2) THEN
+    IF EXISTS (SELECT FROM added GROUP BY transaction_id HAVING sum(amount) <> 0 OR count(*) < 2 OR bool_or(amount = 0)) THEN
         RAISE EXCEPTION 'entries do not sum to zero' USING ERRCODE = 'LL001';
     END IF;
     IF EXISTS (SELECT FROM added e LEFT JOIN ledger.accounts a ON a.id = e.account_id WHERE a.id IS NULL) THEN
@@ -252,14 +292,18 @@ DECLARE
     gone int;
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        IF NEW.status <> 'active' THEN
+        IF NEW.status <> 'active' OR NEW.captured <> 0 OR NEW.resolved_at IS NOT NULL THEN
             RAISE EXCEPTION 'hold %: it begins as active', NEW.id USING ERRCODE = 'LL005';
         END IF;
-        IF NOT EXISTS (SELECT FROM ledger.transactions t WHERE t.id = NEW.id AND t.user_id = NEW.user_id AND t.agent_id = NEW.agent_id
-            AND t.mandate_id = NEW.mandate_id AND t.credits = NEW.amount AND t.status = 'authorized') THEN
+        IF NEW.expires_at <= NEW.authorized_at THEN
+            RAISE EXCEPTION 'hold %: it ends before it begins', NEW.id USING ERRCODE = 'check_violation', CONSTRAINT = 'holds_expires_check';
+        END IF;
+        UPDATE ledger.wallets SET held = held + NEW.amount WHERE user_id = NEW.user_id
+            AND EXISTS (SELECT FROM ledger.transactions t WHERE t.id = NEW.id AND t.user_id = NEW.user_id AND t.agent_id = NEW.agent_id
+                AND t.mandate_id = NEW.mandate_id AND t.credits = NEW.amount AND t.status = 'authorized');
+        IF NOT FOUND THEN
             RAISE EXCEPTION 'hold %: its transaction does not ask for it', NEW.id USING ERRCODE = 'LL002';
         END IF;
-        UPDATE ledger.wallets SET held = held + NEW.amount WHERE user_id = NEW.user_id;
         UPDATE ledger.mandate_usage SET
             active = active + 1, total_count = total_count + 1, total_used = total_used + NEW.amount,
             day_count = day_count + CASE WHEN NEW.authorized_at >= day_start THEN 1 ELSE 0 END,
@@ -270,12 +314,15 @@ BEGIN
         WHERE mandate_id = NEW.mandate_id;
         RETURN NULL;
     END IF;
-    IF OLD.status <> 'active' OR NEW.status = 'active' THEN
+    IF OLD.status <> 'active' OR NEW.status NOT IN ('captured', 'released', 'expired') THEN
         RAISE EXCEPTION 'hold %: % does not become %', OLD.id, OLD.status, NEW.status USING ERRCODE = 'LL005';
     END IF;
     IF (NEW.id, NEW.user_id, NEW.agent_id, NEW.mandate_id, NEW.amount, NEW.authorized_at, NEW.expires_at)
         IS DISTINCT FROM (OLD.id, OLD.user_id, OLD.agent_id, OLD.mandate_id, OLD.amount, OLD.authorized_at, OLD.expires_at) OR NEW.row_version <> OLD.row_version + 1 THEN
         RAISE EXCEPTION 'hold %: what is held never changes', OLD.id USING ERRCODE = 'LL004';
+    END IF;
+    IF NEW.captured < 0 OR NEW.captured > NEW.amount OR NEW.captured > 0 AND NEW.status <> 'captured' OR NEW.resolved_at IS NULL THEN
+        RAISE EXCEPTION 'hold %: it cannot be captured like this', OLD.id USING ERRCODE = 'check_violation', CONSTRAINT = 'holds_captured_check';
     END IF;
     back := NEW.amount - NEW.captured;
     gone := CASE NEW.status WHEN 'captured' THEN 0 ELSE 1 END;
@@ -322,11 +369,6 @@ END $$;
 
 -- +goose StatementEnd
 
-ALTER TABLE ledger.transactions
-    ADD COLUMN source_grant_id uuid,
-    ADD CONSTRAINT transactions_source_check CHECK ((kind IN ('expiry', 'void')) = (source_grant_id IS NOT NULL));
-COMMENT ON COLUMN ledger.transactions.source_grant_id IS 'Of an expiry or a void: the grant';
-
 INSERT INTO ledger.accounts (owner_type, owner_id, purpose)
 SELECT 'user', id, 'wallet' FROM ledger.users UNION ALL SELECT 'agent', id, 'revenue' FROM ledger.agents;
 INSERT INTO ledger.wallets (user_id, account_id, closed)
@@ -345,15 +387,8 @@ CREATE TRIGGER follow AFTER INSERT OR UPDATE ON ledger.holds FOR EACH ROW EXECUT
 CREATE TRIGGER follow AFTER UPDATE ON ledger.approvals FOR EACH ROW EXECUTE FUNCTION ledger.approval_changed();
 CREATE TRIGGER follow AFTER UPDATE ON ledger.api_keys FOR EACH ROW EXECUTE FUNCTION ledger.key_changed();
 
-CREATE TRIGGER guard BEFORE UPDATE ON ledger.wallets FOR EACH ROW
-    WHEN (pg_trigger_depth() = 0 AND (NEW.user_id, NEW.account_id, NEW.posted, NEW.held, NEW.closed) IS DISTINCT FROM (OLD.user_id, OLD.account_id, OLD.posted, OLD.held, OLD.closed))
-    EXECUTE FUNCTION ledger.deny_direct();
+CREATE TRIGGER guard BEFORE UPDATE ON ledger.wallets FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION ledger.wallet_guarded();
+CREATE TRIGGER guard BEFORE UPDATE ON ledger.mandate_usage FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION ledger.usage_guarded();
 CREATE TRIGGER guard_new BEFORE INSERT ON ledger.wallets FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION ledger.deny_direct();
 CREATE TRIGGER guard BEFORE INSERT ON ledger.grant_uses FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION ledger.deny_direct();
 CREATE TRIGGER guard BEFORE INSERT ON ledger.journal FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION ledger.deny_direct();
-CREATE TRIGGER guard BEFORE UPDATE ON ledger.mandate_usage FOR EACH ROW
-    WHEN (pg_trigger_depth() = 0 AND ((NEW.mandate_id, NEW.total_used, NEW.total_count, NEW.active) IS DISTINCT FROM (OLD.mandate_id, OLD.total_used, OLD.total_count, OLD.active)
-        OR NEW.tz = OLD.tz AND NEW.day_start = OLD.day_start AND (NEW.day_used, NEW.day_count) IS DISTINCT FROM (OLD.day_used, OLD.day_count)
-        OR NEW.tz = OLD.tz AND NEW.week_start = OLD.week_start AND NEW.week_used <> OLD.week_used
-        OR NEW.tz = OLD.tz AND NEW.month_start = OLD.month_start AND NEW.month_used <> OLD.month_used))
-    EXECUTE FUNCTION ledger.deny_direct();

@@ -93,7 +93,8 @@ DECLARE
     u ledger.mandate_usage;
     room bigint;
 BEGIN
-    PERFORM set_config('app.actor', p_actor, true), set_config('app.request_id', p_request, true);
+    outcome := set_config('app.actor', p_actor, true);
+    outcome := set_config('app.request_id', p_request, true);
     SELECT posted, held, closed, next_expiry INTO w FROM ledger.wallets WHERE user_id = p_user FOR UPDATE;
     IF NOT FOUND THEN
         outcome := 'missing';
@@ -194,7 +195,8 @@ DECLARE
     k record;
     at timestamptz;
 BEGIN
-    PERFORM set_config('app.actor', p_actor, true), set_config('app.request_id', p_request, true);
+    outcome := set_config('app.actor', p_actor, true);
+    outcome := set_config('app.request_id', p_request, true);
     SELECT * INTO hold FROM ledger.holds WHERE id = p_hold AND (p_owner IS NULL OR user_id = p_owner);
     PERFORM FROM ledger.wallets WHERE user_id = hold.user_id FOR UPDATE;
     IF p_key <> '' THEN
