@@ -49,7 +49,8 @@ func (s *Store) EndEvent(ctx context.Context, id string, state ledger.EventState
 
 // PendingEvents are the oldest that came before a time and are not done with, those first that were tried least often.
 func (s *Store) PendingEvents(ctx context.Context, age time.Duration, limit int) ([]string, error) {
-	return read(ctx, s, "SELECT id FROM ledger.stripe_events WHERE state = 'pending' AND received_at <= clock_timestamp() - $1::interval ORDER BY attempts, received_at LIMIT $2", []any{age, limit}, pgx.RowTo[string])
+	at, _ := s.now()
+	return read(ctx, s, "SELECT id FROM ledger.stripe_events WHERE state = 'pending' AND received_at <= $1 ORDER BY attempts, received_at LIMIT $2", []any{at.Add(-age), limit}, pgx.RowTo[string])
 }
 
 // UnknownEvents are the events among these that are not kept.

@@ -16,7 +16,7 @@ import (
 var starter = ledger.Package{ID: "starter", AmountCents: 1000, Currency: "EUR", Credits: 100 * ledger.Credit, BonusCredits: 10 * ledger.Credit, ValidDays: 365, BonusDays: 30}
 
 // topUp opens one and says that it was paid by a payment of the same name.
-func (b *bundle) topUp(t testing.TB, pi string) ledger.TopUp {
+func (b *bundle) topUp(t *testing.T, pi string) ledger.TopUp {
 	t.Helper()
 	top, err := b.OpenTopUp(t.Context(), b.call(operator), ledger.NewTopUp{UserID: b.user.ID, Package: starter, Request: func(id uuid.UUID) (json.RawMessage, error) {
 		return json.RawMessage(`{"metadata":{"transaction_id":"` + id.String() + `"}}`), nil
@@ -30,7 +30,7 @@ func succeeded(pi string) ledger.PaymentReport {
 	return ledger.PaymentReport{StripePI: pi, Status: ledger.StatusSucceeded, StripeStatus: "succeeded", Amount: starter.Price(), Received: starter.AmountCents}
 }
 
-func (b *bundle) apply(t testing.TB, top ledger.TopUp, r ledger.PaymentReport) ledger.TopUp {
+func (b *bundle) apply(t *testing.T, top ledger.TopUp, r ledger.PaymentReport) ledger.TopUp {
 	t.Helper()
 	now, err := b.TopUpByID(t.Context(), operator, top.ID)
 	require.NoError(t, err)
@@ -44,7 +44,7 @@ func refundRequest(id uuid.UUID, pi string, cents int64) (json.RawMessage, error
 	return json.Marshal(map[string]any{"id": id, "payment_intent": pi, "amount": cents})
 }
 
-func (b *bundle) cardRefund(t testing.TB, top ledger.TopUp, cents int64) (ledger.Reversal, error) {
+func (b *bundle) cardRefund(t *testing.T, top ledger.TopUp, cents int64) (ledger.Reversal, error) {
 	t.Helper()
 	return b.OpenCardRefund(t.Context(), b.call(operator), top.ID, ledger.NewCardRefund{CardRefundInput: ledger.CardRefundInput{AmountCents: &cents}, Request: refundRequest})
 }
