@@ -33,6 +33,8 @@ up: engines ## Run everything on this machine until Ctrl-C, without the demo's t
 test: engines ## Set up everything and run every test
 	@echo "what the mapping makes of each emitter's recordings:"
 	@$(GO) test ./exporter/mapping -run '^TestEmitterSummary$$' -count 1 -v | sed -E '/^(=== |--- PASS|PASS$$|ok )/d'
+	@echo "what 64 workers do with the credits of one user:"
+	@$(GO) test ./ledger/pgstore -run '^TestOneUserOfManyWorkers$$' -count 1 -v | sed -nE 's/^ +hot_test.go:[0-9]+: //p'
 	$(GO) test -timeout 20m ./...
 
 .PHONY: test-cluster
@@ -55,11 +57,38 @@ bench-delivery: engines ## Measure how fast requests are acknowledged, and what 
 	$(GO) test ./cmd/agenttrail -run '^$$' -bench '^BenchmarkAcknowledgement$$' -benchtime 1x -timeout 10m -load-rate 1000 -load-for 60s -load-warm-up 10s
 	$(GO) test ./cmd/agenttrail -run '^$$' -bench '^BenchmarkOutage$$' -benchtime 1x -timeout 40m -outage 5m -rate 5000
 
+FOR ?= 10m
+
+.PHONY: soak
+soak: engines ## Do everything to the ledger at once and in any order for FOR=10m; SEED=17 does the same again
+	$(GO) test ./ledger/pgstore -run '^(TestModel|TestStorm)$$' -count 1 -v -timeout 0 -ledger-for $(FOR) -ledger-seed $(or $(SEED),0)
+
+.PHONY: soak-user
+soak-user: FOR = 30s
+soak-user: engines ## Let 64 workers spend the credits of one user for FOR=30s, and print how long that takes them
+	$(GO) test ./ledger/pgstore -run '^TestOneUserOfManyWorkers$$' -count 1 -v -timeout 0 -ledger-hot-for $(FOR)
+
 SEEDS ?= 200
 
 .PHONY: faults
 faults: engines ## Break the collector and ClickHouse in SEEDS=200 rounds and count the rows; SEED=17 plays one again
 	$(GO) test ./cmd/agenttrail -run '^TestFaults$$' -count 1 -v -timeout 120m -fault-time 0 -fault-kinds '$(KINDS)' $(if $(SEED),-fault-seed $(SEED) -fault-rounds 1,-fault-rounds $(SEEDS))
+
+KILLS ?= 50
+
+.PHONY: ledger-kills
+ledger-kills: engines ## Kill the ledger under load KILLS=50 times and check the books after each start
+	$(GO) test ./cmd/agenttrail -run '^TestLedgerKilledUnderLoad$$' -count 1 -v -timeout 60m -ledger-kills $(KILLS)
+
+REQUESTS ?= 200000
+
+.PHONY: ledger-fuzz
+ledger-fuzz: engines ## Send REQUESTS=200000 requests made of the ledger's description at random; SEED=17 plays one again
+	$(GO) test ./ledger/httpapi -run '^TestFuzzDescription$$' -count 1 -v -timeout 60m -api-fuzz-requests $(REQUESTS) -api-fuzz-seed $(or $(SEED),0)
+
+.PHONY: bench-ledger
+bench-ledger: build ## Compare the ledger over HTTP with pgbench's TPC-B on the same Postgres; ARGS="-rounds 5 -for 15s"
+	@cd bench && $(GO) run ./ledger -agenttrail ../$(BIN) $(ARGS)
 
 .PHONY: emitters
 emitters: ## Run the real emitters again, or EMITTERS="ai7 http", and compare with their recordings (needs node and npm)

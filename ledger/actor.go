@@ -54,10 +54,8 @@ func (a Actor) Require(scopes ...Scope) error {
 	if a.Principal == "" {
 		return Errorf(CodeUnauthenticated, "an actor is needed")
 	}
-	for _, s := range scopes {
-		if a.Has(s) {
-			return nil
-		}
+	if slices.ContainsFunc(scopes, a.Has) {
+		return nil
 	}
 	return Errorf(CodeForbidden, "the key needs the scope %s", scopes[0])
 }

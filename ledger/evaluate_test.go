@@ -11,8 +11,6 @@ import (
 
 func credits(n int64) *Credits { c := Credits(n) * Credit; return &c }
 
-func number(n int64) *int64 { return &n }
-
 func TestEvaluate(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 28, 23, 30, 0, 0, time.UTC) // 00:30 on Sunday the 29th in Berlin
@@ -42,7 +40,7 @@ func TestEvaluate(t *testing.T) {
 			"all at once",
 			Rules{
 				MaxPerExecution: credits(5), MaxPerDay: credits(20), MaxPerWeek: credits(20), MaxPerMonth: credits(20), MaxTotal: credits(20),
-				MaxCountPerDay: number(3), MaxConcurrent: number(2), SingleUse: true, AllowAgents: []string{"other"}, DenyCategories: []string{"travel"},
+				MaxCountPerDay: new(int64(3)), MaxConcurrent: new(int64(2)), SingleUse: true, AllowAgents: []string{"other"}, DenyCategories: []string{"travel"},
 				AllowProviders: []string{"x", "y"}, ValidFrom: &after, TimeZone: "Europe/Berlin",
 			},
 			Usage{Day: 11 * Credit, Week: 12 * Credit, Month: 13 * Credit, Total: 14 * Credit, DayCount: 3, Active: 2, Count: 7},
@@ -60,7 +58,7 @@ func TestEvaluate(t *testing.T) {
 		{"valid until is outside", Rules{ValidUntil: &at}, Usage{}, 10, 1, OutcomeRefused, RuleValidUntil, []Violation{v(RuleValidUntil, "2026-03-28T23:30:00Z", "", "2026-03-28T23:30:00Z", nil)}},
 		{"valid from is inside", Rules{ValidFrom: &at, ValidUntil: &after}, Usage{}, 10, 1, OutcomeAllowed, RuleCredits, nil},
 		{"no longer valid", Rules{ValidUntil: &before}, Usage{}, 10, 1, OutcomeRefused, RuleValidUntil, []Violation{v(RuleValidUntil, "2026-03-28T23:29:59Z", "", "2026-03-28T23:30:00Z", nil)}},
-		{"nothing at all", Rules{MaxCountPerDay: number(0)}, Usage{}, 10, 1, OutcomeRefused, RuleMaxCountPerDay, []Violation{v(RuleMaxCountPerDay, "0", "0", "1", nil)}},
+		{"nothing at all", Rules{MaxCountPerDay: new(int64(0))}, Usage{}, 10, 1, OutcomeRefused, RuleMaxCountPerDay, []Violation{v(RuleMaxCountPerDay, "0", "0", "1", nil)}},
 		{"approval over", Rules{ApprovalOver: credits(4)}, Usage{}, 10, 5, OutcomeNeedsApproval, RuleApprovalOver, nil},
 		{"approval at", Rules{ApprovalOver: credits(5)}, Usage{}, 10, 5, OutcomeAllowed, RuleCredits, nil},
 		{"approval does not help", Rules{ApprovalOver: credits(4), MaxTotal: credits(4)}, Usage{}, 10, 5, OutcomeRefused, RuleMaxTotal, []Violation{v(RuleMaxTotal, "4", "0", "5", nil)}},
@@ -115,7 +113,7 @@ func TestRulesValidate(t *testing.T) {
 	negative := Credits(-1)
 	from := time.Unix(0, 0)
 	err := Rules{
-		MaxPerDay: &negative, MaxConcurrent: number(-1), DenyAgents: []string{""}, ValidFrom: &from, ValidUntil: &from, TimeZone: "Local",
+		MaxPerDay: &negative, MaxConcurrent: new(int64(-1)), DenyAgents: []string{""}, ValidFrom: &from, ValidUntil: &from, TimeZone: "Local",
 		Unknown: map[string]json.RawMessage{"maxPerHour": nil},
 	}.Validate()
 	e, ok := err.(*Error) //nolint:errorlint // Ours.

@@ -22,6 +22,9 @@ type addresses struct {
 	OTLPHTTP   string `json:"otlpHttp"`
 	Health     string `json:"health"`
 	Metrics    string `json:"metrics"`
+	Ledger     string `json:"ledger"`
+	// LedgerKeyFile is the file with the secret of the API key that the first start has made.
+	LedgerKeyFile string `json:"ledgerKeyFile"`
 }
 
 func addressesFile(dir string) string { return filepath.Join(dir, "run", "up.json") }

@@ -46,6 +46,7 @@ type instance struct {
 var freePorts = []string{
 	"--clickhouse-addr", "127.0.0.1:0", "--postgres-addr", "127.0.0.1:0", "--otlp-grpc-addr", "127.0.0.1:0",
 	"--otlp-http-addr", "127.0.0.1:0", "--health-addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0",
+	"--ledger-addr", "127.0.0.1:0",
 }
 
 // startUp starts "agenttrail up" on dir and returns when it is ready.

@@ -21,6 +21,7 @@ import (
 	"github.com/agenttrail/agenttrail/collector"
 	"github.com/agenttrail/agenttrail/embedded"
 	"github.com/agenttrail/agenttrail/internal/marketplace"
+	"github.com/agenttrail/agenttrail/ledger/httpapi"
 	"github.com/agenttrail/agenttrail/schema"
 )
 
@@ -40,6 +41,7 @@ type upConfig struct {
 	otlpHTTPAddr   string
 	healthAddr     string
 	metricsAddr    string
+	ledgerAddr     string
 	prices         string
 	demo           bool
 	lasts          time.Duration
@@ -51,7 +53,9 @@ func newUpCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Run everything on this machine",
-		Long: `Run everything on this machine: ClickHouse and Postgres as child processes, the migrations and the collector.
+		Long: `Run everything on this machine: ClickHouse and Postgres as child processes, the migrations, the collector and the ledger.
+
+The first start makes an API key of the ledger with every scope, and writes it into the data folder, readable for you only.
 
 Ctrl-C stops all of it in order, losing nothing. The data stays in the data folder, and the next start goes on with it.
 Set ` + envClickHouseURL + ` or ` + envPostgresURL + ` to use a server of your own instead of an embedded engine.`,
@@ -72,6 +76,7 @@ Set ` + envClickHouseURL + ` or ` + envPostgresURL + ` to use a server of your o
 	f.StringVar(&cfg.otlpHTTPAddr, "otlp-http-addr", collector.DefaultHTTPAddr, "address of OTLP over HTTP")
 	f.StringVar(&cfg.healthAddr, "health-addr", collector.DefaultHealthAddr, "address of the collector's health check")
 	f.StringVar(&cfg.metricsAddr, "metrics-addr", collector.DefaultMetricsAddr, "address of the collector's Prometheus metrics")
+	f.StringVar(&cfg.ledgerAddr, "ledger-addr", httpapi.DefaultAddr, "address of the ledger's HTTP API")
 	f.StringVar(&cfg.prices, "prices", "", "file of model prices for new runs and for the database, instead of the shipped ones; give it at every start")
 	f.BoolVar(&cfg.demo, "demo", false, "send the traffic of a simulated agent marketplace")
 	f.DurationVar(&cfg.lasts, "for", 0, "stop after this time; 0 goes on until it is interrupted")
@@ -151,6 +156,16 @@ func up(ctx context.Context, cfg upConfig, out, logs io.Writer) (err error) {
 	at := col.Addrs()
 	running.OTLPGRPC, running.OTLPHTTP, running.Health, running.Metrics = at.GRPC, at.HTTP, at.Health, at.Metrics
 
+	money := newLedgerService(cfg.ledger(running), logger)
+	stops = append(stops, money.Shutdown)
+	if err := money.Start(ctx); err != nil {
+		return err
+	}
+	running.Ledger = money.Addr()
+	if running.LedgerKeyFile, err = money.ensureAdminKey(ctx, cfg.dir); err != nil {
+		return err
+	}
+
 	if err := running.write(cfg.dir); err != nil {
 		return err
 	}
@@ -160,6 +175,8 @@ func up(ctx context.Context, cfg upConfig, out, logs io.Writer) (err error) {
 		case err := <-engines.Err():
 			cancel(err)
 		case err := <-col.Err():
+			cancel(err)
+		case err := <-money.Err():
 			cancel(err)
 		case <-ctx.Done():
 		}
@@ -184,7 +201,15 @@ func up(ctx context.Context, cfg upConfig, out, logs io.Writer) (err error) {
 	return err
 }
 
-// checkPorts looks whether the collector's ports are free before anything is started, so that the error can name the
+// ledger is the configuration of the ledger beside what runs already.
+func (cfg upConfig) ledger(running addresses) ledgerConfig {
+	c := newDefaultLedgerConfig()
+	c.Listen, c.PostgresURL = cfg.ledgerAddr, running.Postgres
+	c.Telemetry.OTLPEndpoint = running.OTLPGRPC
+	return c
+}
+
+// checkPorts looks whether the ports of the collector and the ledger are free before anything is started, so that the error can name the
 // flag. The engines look after their own.
 func (cfg upConfig) checkPorts(ctx context.Context) error {
 	var errs []error
@@ -193,6 +218,7 @@ func (cfg upConfig) checkPorts(ctx context.Context) error {
 		{"--otlp-http-addr", cfg.otlpHTTPAddr},
 		{"--health-addr", cfg.healthAddr},
 		{"--metrics-addr", cfg.metricsAddr},
+		{"--ledger-addr", cfg.ledgerAddr},
 	} {
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.addr)
 		switch {
@@ -217,6 +243,7 @@ func printStarted(out io.Writer, cfg upConfig, running addresses, children map[s
 	fmt.Fprintf(out, "  OTLP        grpc %s, http http://%s\n", running.OTLPGRPC, running.OTLPHTTP)
 	fmt.Fprintf(out, "  ClickHouse  %s\n", withoutPassword(forCurl(running.ClickHouse)))
 	fmt.Fprintf(out, "  Postgres    %s (with its password in %s)\n", withoutPassword(running.Postgres), addressesFile(cfg.dir))
+	fmt.Fprintf(out, "  ledger      http://%s/v1, described at http://%s/docs/ (with an API key for everything in %s)\n", running.Ledger, running.Ledger, running.LedgerKeyFile)
 	fmt.Fprintf(out, "  metrics     http://%s/metrics, health http://%s\n", running.Metrics, running.Health)
 	fmt.Fprintf(out, "  memory      %s\n", strings.Join(memoryOf(children), ", "))
 }

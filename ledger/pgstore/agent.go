@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -176,5 +177,5 @@ func (s *Store) AgentVersions(ctx context.Context, actor ledger.Actor, id uuid.U
 	}
 	q := query{}
 	q.where("v.agent_id = $", id)
-	return list(ctx, s, "SELECT "+versionColumns+" FROM ledger.agent_versions v", q, byNumber{"v.version"}, p, scanVersion, func(v ledger.AgentVersion) string { return fmt.Sprint(v.Version) })
+	return list(ctx, s, "SELECT "+versionColumns+" FROM ledger.agent_versions v", q, byNumber{"v.version"}, p, scanVersion, func(v ledger.AgentVersion) string { return strconv.Itoa(v.Version) })
 }

@@ -2,8 +2,8 @@ package pgstore
 
 import (
 	"context"
-	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 
@@ -27,7 +27,7 @@ func (s *Store) Audit(ctx context.Context, actor ledger.Actor, trail ledger.Trai
 		q, byNumber{"l.id"}, p, func(row pgx.CollectableRow) (ledger.AuditEntry, error) {
 			var e ledger.AuditEntry
 			return e, row.Scan(&e.ID, &e.Entity, &e.EntityID, &e.Field, (*[]byte)(&e.OldValue), (*[]byte)(&e.NewValue), &e.ChangedBy, &e.RequestID, &e.Timestamp)
-		}, func(e ledger.AuditEntry) string { return fmt.Sprint(e.ID) })
+		}, func(e ledger.AuditEntry) string { return strconv.FormatInt(e.ID, 10) })
 }
 
 // platformAdmin refuses those who act for one user: trails tell of all users.

@@ -34,7 +34,7 @@ func (s *Store) ExpireDue(ctx context.Context, limit int) (ledger.Expired, error
 	for _, kind := range []struct {
 		due   string
 		count *int
-		one   func(ctx context.Context, id uuid.UUID, at time.Time) (bool, error)
+		one   func(ctx context.Context, id uuid.UUID) (bool, error)
 	}{
 		{"SELECT id FROM ledger.holds WHERE status = 'active' AND expires_at <= $1 ORDER BY expires_at LIMIT $2", &done.Holds, s.expireHold},
 		{"SELECT id FROM ledger.approvals WHERE status = 'pending' AND expires_at <= $1 ORDER BY expires_at LIMIT $2", &done.Approvals, s.expireApproval},
@@ -45,7 +45,7 @@ func (s *Store) ExpireDue(ctx context.Context, limit int) (ledger.Expired, error
 			return done, err
 		}
 		for _, id := range due {
-			expired, err := kind.one(ctx, id, at)
+			expired, err := kind.one(ctx, id)
 			if err != nil {
 				return done, err
 			}
@@ -59,17 +59,18 @@ func (s *Store) ExpireDue(ctx context.Context, limit int) (ledger.Expired, error
 
 func expiryCall() *ledger.Call { return &ledger.Call{Actor: ledger.System("expiry")} }
 
-func (s *Store) expireHold(ctx context.Context, id uuid.UUID, at time.Time) (expired bool, err error) {
+func (s *Store) expireHold(ctx context.Context, id uuid.UUID) (expired bool, err error) {
 	call := expiryCall()
+	_, tell := s.now()
 	err = s.unit(ctx, true, func(conn *pgxpool.Conn) error {
-		outcome, _, _, err := callSettle(ctx, conn, []any{call.Actor.String(), "", call.Actor.Principal, "", []byte{}, id, nil, "expire", nil, at})
+		outcome, _, _, err := callSettle(ctx, conn, []any{call.Actor.String(), "", call.Actor.Principal, "", []byte{}, id, nil, "expire", nil, tell})
 		expired = outcome == "ok"
 		return err
 	})
 	return expired, err
 }
 
-func (s *Store) expireApproval(ctx context.Context, id uuid.UUID, at time.Time) (bool, error) {
+func (s *Store) expireApproval(ctx context.Context, id uuid.UUID) (bool, error) {
 	return write(ctx, s, expiryCall(), func(ctx context.Context, w *work) (bool, error) {
 		a, err := queryOne(ctx, w, "approval", selectApproval+" WHERE p.id = $1", []any{id}, scanApproval)
 		if err != nil {
@@ -82,17 +83,25 @@ func (s *Store) expireApproval(ctx context.Context, id uuid.UUID, at time.Time) 
 		if err != nil || a.Status != ledger.ApprovalPending {
 			return false, err
 		}
+		at, err := w.clock(ctx)
+		if err != nil || at.Before(a.ExpiresAt) {
+			return false, err
+		}
 		return true, w.closeApproval(ctx, a, ledger.ApprovalExpired, ledger.StatusExpired, "", at)
 	})
 }
 
-func (s *Store) expireGrants(ctx context.Context, user uuid.UUID, at time.Time) (bool, error) {
+func (s *Store) expireGrants(ctx context.Context, user uuid.UUID) (bool, error) {
 	return write(ctx, s, expiryCall(), func(ctx context.Context, w *work) (bool, error) {
 		if _, err := w.lockWallet(ctx, user); err != nil {
 			return false, err
 		}
+		at, err := w.clock(ctx)
+		if err != nil {
+			return false, err
+		}
 		var taken int
-		err := w.QueryRow(ctx, "SELECT ledger.sweep($1, $2)", user, at).Scan(&taken)
+		err = w.QueryRow(ctx, "SELECT ledger.sweep($1, $2)", user, at).Scan(&taken)
 		return taken > 0, err
 	})
 }

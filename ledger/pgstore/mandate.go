@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -196,7 +197,7 @@ func (s *Store) MandateVersions(ctx context.Context, actor ledger.Actor, id uuid
 		func(row pgx.CollectableRow) (ledger.MandateVersion, error) {
 			var v ledger.MandateVersion
 			return v, row.Scan(&v.MandateID, &v.Version, &v.Rules, &v.EffectiveAt, &v.CreatedAt, &v.CreatedBy)
-		}, func(v ledger.MandateVersion) string { return fmt.Sprint(v.Version) })
+		}, func(v ledger.MandateVersion) string { return strconv.Itoa(v.Version) })
 }
 
 // MandateUsage implements [ledger.Mandates].

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -214,5 +215,5 @@ func (s *Store) Entries(ctx context.Context, actor ledger.Actor, f ledger.EntryF
 		func(row pgx.CollectableRow) (ledger.Entry, error) {
 			var e ledger.Entry
 			return e, row.Scan(&e.ID, &e.TransactionID, &e.Kind, &e.Account, (*int64)(&e.Amount), &e.CreatedAt)
-		}, func(e ledger.Entry) string { return fmt.Sprint(e.ID) })
+		}, func(e ledger.Entry) string { return strconv.FormatInt(e.ID, 10) })
 }

@@ -34,7 +34,7 @@ var (
 )
 
 // setup makes a ledger with one user and one agent, planner, whose runs cost 1 credit. Settings may leave out the URL.
-func setup(t testing.TB, settings pgstore.Settings) *bundle {
+func setup(t *testing.T, settings pgstore.Settings) *bundle {
 	t.Helper()
 	b := &bundle{url: enginetest.Postgres(t).Database(t)}
 	_, err := schema.MigratePostgres(t.Context(), b.url)
@@ -48,7 +48,7 @@ func setup(t testing.TB, settings pgstore.Settings) *bundle {
 	return b
 }
 
-func open(t testing.TB, settings pgstore.Settings) *pgstore.Store {
+func open(t *testing.T, settings pgstore.Settings) *pgstore.Store {
 	t.Helper()
 	s, err := pgstore.Open(t.Context(), settings)
 	require.NoError(t, err)
@@ -67,14 +67,14 @@ func keyed(actor ledger.Actor, key, what string) *ledger.Call {
 	return &ledger.Call{Actor: actor, Key: key, Fingerprint: sum[:], RequestID: "request of " + key}
 }
 
-func (b *bundle) newUser(t testing.TB, email string) ledger.User {
+func (b *bundle) newUser(t *testing.T, email string) ledger.User {
 	t.Helper()
 	u, err := b.CreateUser(t.Context(), b.call(operator), ledger.UserInput{Email: email})
 	require.NoError(t, err)
 	return u
 }
 
-func (b *bundle) newAgent(t testing.TB, slug, category, provider string, price ledger.Credits) ledger.Agent {
+func (b *bundle) newAgent(t *testing.T, slug, category, provider string, price ledger.Credits) ledger.Agent {
 	t.Helper()
 	a, err := b.RegisterAgent(t.Context(), b.call(operator), ledger.AgentInput{
 		Slug: slug, Name: slug, Category: category, OwnerID: b.user.ID,
@@ -84,14 +84,14 @@ func (b *bundle) newAgent(t testing.TB, slug, category, provider string, price l
 	return a
 }
 
-func (b *bundle) grant(t testing.TB, user uuid.UUID, amount ledger.Credits) ledger.Grant {
+func (b *bundle) grant(t *testing.T, user uuid.UUID, amount ledger.Credits) ledger.Grant {
 	t.Helper()
 	g, err := b.Grant(t.Context(), b.call(operator), ledger.GrantInput{UserID: user, Category: ledger.GrantPromo, Amount: amount})
 	require.NoError(t, err)
 	return g
 }
 
-func (b *bundle) mandate(t testing.TB, user uuid.UUID, rules ledger.Rules) ledger.Mandate {
+func (b *bundle) mandate(t *testing.T, user uuid.UUID, rules ledger.Rules) ledger.Mandate {
 	t.Helper()
 	m, err := b.CreateMandate(t.Context(), b.call(operator), ledger.MandateInput{UserID: user, Rules: rules})
 	require.NoError(t, err)
@@ -103,7 +103,7 @@ func (b *bundle) authorize(ctx context.Context, m ledger.Mandate, amount ledger.
 	return b.Authorize(ctx, b.call(runner), ledger.AuthorizeInput{UserID: m.UserID, MandateID: m.ID, Agent: "planner", Amount: &amount})
 }
 
-func (b *bundle) balance(t testing.TB, user uuid.UUID) ledger.Balance {
+func (b *bundle) balance(t *testing.T, user uuid.UUID) ledger.Balance {
 	t.Helper()
 	balance, err := b.Balance(t.Context(), operator, user)
 	require.NoError(t, err)
@@ -111,7 +111,7 @@ func (b *bundle) balance(t testing.TB, user uuid.UUID) ledger.Balance {
 }
 
 // connect opens a connection beside the store.
-func (b *bundle) connect(t testing.TB) *pgx.Conn {
+func (b *bundle) connect(t *testing.T) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), b.url)
 	require.NoError(t, err)
@@ -120,7 +120,7 @@ func (b *bundle) connect(t testing.TB) *pgx.Conn {
 }
 
 // settled fails unless the books agree.
-func (b *bundle) settled(t testing.TB) {
+func (b *bundle) settled(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -130,5 +130,3 @@ func (b *bundle) settled(t testing.TB) {
 }
 
 func credits(n int64) *ledger.Credits { c := ledger.Credits(n) * ledger.Credit; return &c }
-
-func count(n int64) *int64 { return &n }

@@ -2,7 +2,6 @@ package pgstore
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 
 	"github.com/google/uuid"
@@ -49,7 +48,7 @@ func (s *Store) ChangeUser(ctx context.Context, call *ledger.Call, id uuid.UUID,
 	}
 	return s.changeUser(ctx, call, id, in.IfVersion, func(ctx context.Context, w *work, _ ledger.User) error {
 		_, err := w.Exec(ctx, `UPDATE ledger.users SET email = coalesce($2, email), display_name = coalesce($3, display_name), profile = coalesce($4, profile),
-			updated_at = now(), row_version = row_version + 1 WHERE id = $1`, id, in.Email, in.DisplayName, (*json.RawMessage)(in.Profile))
+			updated_at = now(), row_version = row_version + 1 WHERE id = $1`, id, in.Email, in.DisplayName, in.Profile)
 		return err
 	})
 }

@@ -38,11 +38,14 @@ func write[T any](ctx context.Context, s *Store, call *ledger.Call, f func(ctx c
 		answer, answered, err = attempt(ctx, s, conn, call, f)
 		return err
 	})
+	if err == nil {
+		err = answered
+	}
 	if err != nil {
 		var none T
 		return none, err
 	}
-	return answer, answered
+	return answer, nil
 }
 
 func checkKey(call *ledger.Call) error {
@@ -74,7 +77,7 @@ func attempt[T any](ctx context.Context, s *Store, conn *pgxpool.Conn, call *led
 	if !claimed {
 		var stored record
 		if stored, err = recall(ctx, tx, call); err == nil {
-			answer, answered, err = replay[T](call, stored)
+			answer, answered, err = replayFrom[T](ctx, s, tx, call, stored)
 		}
 		_ = tx.Rollback(ctx)
 		return answer, answered, err
@@ -192,6 +195,16 @@ func (r record) refused() (answer, err error) {
 		return nil, fmt.Errorf("read answer: %w", err)
 	}
 	return e, nil
+}
+
+// replayFrom gives the answer of an earlier request: from the record, or from the rows of a run that one statement
+// authorized.
+func replayFrom[T any](ctx context.Context, s *Store, q querier, call *ledger.Call, r record) (answer T, answered, err error) {
+	if a, ok := any(&answer).(*ledger.Authorization); ok {
+		*a, answered, err = s.replayAuthorize(ctx, q, call, r)
+		return answer, answered, err
+	}
+	return replay[T](call, r)
 }
 
 func replay[T any](call *ledger.Call, r record) (answer T, answered, err error) {

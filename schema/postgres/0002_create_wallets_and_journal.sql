@@ -80,6 +80,7 @@ CREATE TABLE ledger.wallets (
     next_expiry timestamptz,
     CONSTRAINT wallets_available_check CHECK (held >= 0 AND posted >= held)
 ) WITH (fillfactor = 70);
+CREATE INDEX wallets_next_expiry_idx ON ledger.wallets (next_expiry) WHERE next_expiry IS NOT NULL;
 COMMENT ON TABLE ledger.wallets IS 'Balances of users in micro-credits. Whatever changes credits, mandates or usage of a user locks this row first';
 COMMENT ON COLUMN ledger.wallets.user_id IS 'Whose wallet';
 COMMENT ON COLUMN ledger.wallets.account_id IS 'The account that its entries are in';

@@ -170,23 +170,30 @@ END $$;
 CREATE FUNCTION ledger.debit(p_user uuid, p_transaction uuid, p_amount bigint, p_owner_type text, p_owner uuid, p_purpose text, p_grant uuid) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     rest bigint := p_amount;
-    part bigint;
     source record;
+    wallet bigint;
+    contra bigint;
 BEGIN
-    FOR source IN SELECT id, remaining FROM ledger.credit_grants WHERE user_id = p_user AND open AND (p_grant IS NULL OR id = p_grant)
-        ORDER BY priority, expires_at, created_at, id LOOP
-        part := least(rest, source.remaining);
-        INSERT INTO ledger.grant_uses (transaction_id, grant_id, amount) VALUES (p_transaction, source.id, part);
-        rest := rest - part;
-        EXIT WHEN rest = 0;
+    WHILE rest > 0 LOOP
+        IF p_grant IS NULL THEN
+            SELECT id, remaining INTO source FROM ledger.credit_grants WHERE user_id = p_user AND open ORDER BY priority, expires_at, created_at, id LIMIT 1;
+        ELSE
+            SELECT id, remaining INTO source FROM ledger.credit_grants WHERE id = p_grant AND user_id = p_user AND open;
+        END IF;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'transaction %: the grants have % less than it takes', p_transaction, rest USING ERRCODE = 'LL003';
+        END IF;
+        -- A trigger takes it from the grant, so the next one found is another.
+        INSERT INTO ledger.grant_uses (transaction_id, grant_id, amount) VALUES (p_transaction, source.id, least(rest, source.remaining));
+        rest := rest - least(rest, source.remaining);
     END LOOP;
-    IF rest > 0 THEN
-        RAISE EXCEPTION 'transaction %: the grants have % less than it takes', p_transaction, rest USING ERRCODE = 'LL003';
+    SELECT account_id INTO wallet FROM ledger.wallets WHERE user_id = p_user;
+    IF p_owner IS NULL THEN
+        SELECT id INTO contra FROM ledger.accounts WHERE owner_type = p_owner_type AND owner_id IS NULL AND purpose = p_purpose;
+    ELSE
+        SELECT id INTO contra FROM ledger.accounts WHERE owner_type = p_owner_type AND owner_id = p_owner AND purpose = p_purpose;
     END IF;
-    INSERT INTO ledger.entries (transaction_id, account_id, amount)
-    SELECT p_transaction, a.id, CASE a.owner_type WHEN 'user' THEN -p_amount ELSE p_amount END
-    FROM ledger.accounts a WHERE a.owner_type = 'user' AND a.owner_id = p_user AND a.purpose = 'wallet'
-        OR a.owner_type = p_owner_type AND a.owner_id IS NOT DISTINCT FROM p_owner AND a.purpose = p_purpose;
+    INSERT INTO ledger.entries (transaction_id, account_id, amount) VALUES (p_transaction, wallet, -p_amount), (p_transaction, contra, p_amount);
 END $$;
 
 CREATE FUNCTION ledger.grant_used() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -242,22 +249,32 @@ END $$;
 
 -- All entries of a transaction come by one statement, which this checks and books.
 CREATE FUNCTION ledger.entries_posted() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    posting record;
+    booked bigint;
+    wallets bigint := 0;
 BEGIN
-    IF EXISTS (SELECT FROM added GROUP BY transaction_id HAVING sum(amount) <> 0 OR count(*) < 2 OR bool_or(amount = 0)) THEN
-        RAISE EXCEPTION 'entries do not sum to zero' USING ERRCODE = 'LL001';
-    END IF;
-    IF EXISTS (SELECT FROM added e LEFT JOIN ledger.accounts a ON a.id = e.account_id WHERE a.id IS NULL) THEN
-        RAISE EXCEPTION 'entries of no account' USING ERRCODE = 'LL002';
-    END IF;
-    INSERT INTO ledger.journal (transaction_id, legs) SELECT transaction_id, count(*) FROM added GROUP BY transaction_id;
-    IF EXISTS (SELECT FROM (SELECT transaction_id, sum(amount) FILTER (WHERE amount > 0) AS moved FROM added GROUP BY transaction_id) e
-        LEFT JOIN ledger.transactions t ON t.id = e.transaction_id WHERE t.settled IS DISTINCT FROM e.moved) THEN
-        RAISE EXCEPTION 'entries of no transaction that settles so much' USING ERRCODE = 'LL003';
-    END IF;
-    UPDATE ledger.wallets w SET posted = w.posted + e.amount FROM added e WHERE w.account_id = e.account_id;
-    IF EXISTS (SELECT FROM added e JOIN ledger.wallets w ON w.account_id = e.account_id WHERE e.amount
-        <> coalesce((SELECT sum(g.amount) FROM ledger.credit_grants g WHERE g.transaction_id = e.transaction_id AND g.user_id = w.user_id), 0)
-         - coalesce((SELECT sum(u.amount) FROM ledger.grant_uses u WHERE u.transaction_id = e.transaction_id), 0)) THEN
+    FOR posting IN SELECT e.transaction_id, count(*) AS legs, sum(e.amount) AS sum, sum(e.amount) FILTER (WHERE e.amount > 0) AS moved, bool_or(e.amount = 0) AS empty,
+            count(a.id) AS known, count(*) FILTER (WHERE a.owner_type = 'user') AS wallets
+        FROM added e LEFT JOIN ledger.accounts a ON a.id = e.account_id GROUP BY e.transaction_id LOOP
+        IF posting.sum <> 0 OR posting.legs < 2 OR posting.empty THEN
+            RAISE EXCEPTION 'transaction %: its entries do not sum to zero', posting.transaction_id USING ERRCODE = 'LL001';
+        END IF;
+        IF posting.known <> posting.legs THEN
+            RAISE EXCEPTION 'transaction %: entries of no account', posting.transaction_id USING ERRCODE = 'LL002';
+        END IF;
+        INSERT INTO ledger.journal (transaction_id, legs) VALUES (posting.transaction_id, posting.legs);
+        SELECT settled INTO booked FROM ledger.transactions WHERE id = posting.transaction_id;
+        IF booked IS DISTINCT FROM posting.moved THEN
+            RAISE EXCEPTION 'transaction %: it does not settle so much', posting.transaction_id USING ERRCODE = 'LL003';
+        END IF;
+        wallets := wallets + posting.wallets;
+    END LOOP;
+    UPDATE ledger.wallets w SET posted = w.posted + e.amount FROM added e WHERE w.account_id = e.account_id AND e.amount
+        = coalesce((SELECT sum(g.amount) FROM ledger.credit_grants g WHERE g.transaction_id = e.transaction_id AND g.user_id = w.user_id), 0)
+        - coalesce((SELECT sum(u.amount) FROM ledger.grant_uses u WHERE u.transaction_id = e.transaction_id), 0);
+    GET DIAGNOSTICS booked = ROW_COUNT;
+    IF booked <> wallets THEN
         RAISE EXCEPTION 'entries of a wallet without as much of grants' USING ERRCODE = 'LL003';
     END IF;
     RETURN NULL;
