@@ -174,7 +174,7 @@ func Share(c Credits, part, whole int64) Credits {
 	if c < 0 || part < 0 || whole <= 0 || part > whole {
 		panic("BUG: a share that is no part of the whole")
 	}
-	hi, lo := bits.Mul64(uint64(c), uint64(part)) //nolint:gosec // Neither is negative.
-	q, _ := bits.Div64(hi, lo, uint64(whole))     //nolint:gosec // Likewise; and part ≤ whole, so the quotient fits.
-	return Credits(q)                             //nolint:gosec // At most c.
+	hi, lo := bits.Mul64(uint64(c), uint64(part))
+	q, _ := bits.Div64(hi, lo, uint64(whole)) // part ≤ whole, so the quotient fits.
+	return Credits(q)                         //nolint:gosec // At most c.
 }

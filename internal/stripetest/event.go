@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stripe/stripe-go/v76/webhook"
@@ -58,11 +59,11 @@ func (f *Fake) Events() []Event {
 
 // Sign is the header of an event that was signed by these secrets.
 func Sign(body []byte, at time.Time, secrets ...string) string {
-	header := "t=" + strconv.FormatInt(at.Unix(), 10)
+	parts := []string{"t=" + strconv.FormatInt(at.Unix(), 10)}
 	for _, s := range secrets {
-		header += ",v1=" + hex.EncodeToString(webhook.ComputeSignature(at, body, s))
+		parts = append(parts, "v1="+hex.EncodeToString(webhook.ComputeSignature(at, body, s)))
 	}
-	return header
+	return strings.Join(parts, ",")
 }
 
 // Deliver sends an event, signed, and returns the status of the answer. A success is a delivery.

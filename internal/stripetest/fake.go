@@ -20,7 +20,7 @@ const APIVersion = "2023-10-16"
 const Key = "sk_test_fake"
 
 // Secret signs the fake's events.
-const Secret = "whsec_fake_secret_of_tests"
+const Secret = "whsec_fake_secret_of_tests" //nolint:gosec // It opens nothing but the tests.
 
 // object is one of the API, as JSON.
 type object map[string]any

@@ -28,7 +28,7 @@ func Start(tb testing.TB) string {
 	require.NoError(tb, err, string(out))
 
 	// Without its own address for HTTPS it would take a fixed one.
-	cmd := exec.CommandContext(tb.Context(), binary, "-http-addr", "127.0.0.1:0", "-https-addr", "127.0.0.1:0", "-strict-version-check") //nolint:gosec // Ours.
+	cmd := exec.CommandContext(tb.Context(), binary, "-http-addr", "127.0.0.1:0", "-https-addr", "127.0.0.1:0", "-strict-version-check")
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(tb, err)
 	require.NoError(tb, cmd.Start())

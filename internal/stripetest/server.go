@@ -307,7 +307,7 @@ func (f *Fake) candidates(resource string, form url.Values) (all []object) {
 			}
 		}
 		for _, e := range slices.Backward(f.events) {
-			if (len(types) == 0 || slices.Contains(types, e.Type)) && !(form.Get("delivery_success") == "false" && e.Delivered) {
+			if (len(types) == 0 || slices.Contains(types, e.Type)) && (form.Get("delivery_success") != "false" || !e.Delivered) {
 				all = append(all, e.object)
 			}
 		}

@@ -43,8 +43,8 @@ type client struct {
 
 func newClient(key, url string, transport http.RoundTripper) *client {
 	backend := stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{
-		URL: stripe.String(url), HTTPClient: &http.Client{Timeout: requestTimeout, Transport: transport},
-		MaxNetworkRetries: stripe.Int64(retries), EnableTelemetry: stripe.Bool(false),
+		URL: new(url), HTTPClient: &http.Client{Timeout: requestTimeout, Transport: transport},
+		MaxNetworkRetries: stripe.Int64(retries), EnableTelemetry: new(false),
 		LeveledLogger: &stripe.LeveledLogger{Level: stripe.LevelNull}, // Errors are returned, and requests counted.
 	})
 	return &client{
@@ -55,8 +55,8 @@ func newClient(key, url string, transport http.RoundTripper) *client {
 
 // createCustomer makes the customer of a user, or gives the one that the same request has made.
 func (c *client) createCustomer(ctx context.Context, u ledger.User, key string) (string, error) {
-	p := &stripe.CustomerParams{Email: stripe.String(u.Email), Metadata: map[string]string{metaUser: u.ID.String()}}
-	p.Context, p.IdempotencyKey = ctx, stripe.String(key)
+	p := &stripe.CustomerParams{Email: new(u.Email), Metadata: map[string]string{metaUser: u.ID.String()}}
+	p.Context, p.IdempotencyKey = ctx, new(key)
 	made, err := c.customers.New(p)
 	if err != nil {
 		return "", fmt.Errorf("create customer: %w", err)
@@ -66,7 +66,7 @@ func (c *client) createCustomer(ctx context.Context, u ledger.User, key string) 
 
 // findCustomer is the customer of a user with this e-mail address; empty if there is none.
 func (c *client) findCustomer(ctx context.Context, u ledger.User) (string, error) {
-	p := &stripe.CustomerListParams{Email: stripe.String(u.Email)}
+	p := &stripe.CustomerListParams{Email: new(u.Email)}
 	p.Context = ctx
 	all := c.customers.List(p)
 	for all.Next() {
@@ -88,7 +88,7 @@ func (c *client) createIntent(ctx context.Context, t ledger.TopUp) (string, erro
 		return "", fmt.Errorf("read request of top-up %s: %w", t.ID, err)
 	}
 	p := r.params()
-	p.Context, p.IdempotencyKey = ctx, stripe.String(t.ID.String())
+	p.Context, p.IdempotencyKey = ctx, new(t.ID.String())
 	made, err := c.intents.New(p)
 	if err != nil {
 		// A card that is declined leaves a PaymentIntent behind, which can be paid with another one.
@@ -107,7 +107,7 @@ func (c *client) findIntent(ctx context.Context, t ledger.TopUp) (string, error)
 		return "", fmt.Errorf("read request of top-up %s: %w", t.ID, err)
 	}
 	p := &stripe.PaymentIntentListParams{
-		Customer:     stripe.String(r.Customer),
+		Customer:     new(r.Customer),
 		CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: t.CreatedAt.Add(-time.Hour).Unix()}, // Clocks differ.
 	}
 	p.Context = ctx
@@ -135,8 +135,8 @@ func (c *client) intent(ctx context.Context, id string) (*stripe.PaymentIntent, 
 }
 
 func (c *client) cancelIntent(ctx context.Context, t ledger.TopUp) error {
-	p := &stripe.PaymentIntentCancelParams{CancellationReason: stripe.String(string(stripe.PaymentIntentCancellationReasonRequestedByCustomer))}
-	p.Context, p.IdempotencyKey = ctx, stripe.String("cancel-"+t.ID.String())
+	p := &stripe.PaymentIntentCancelParams{CancellationReason: new(string(stripe.PaymentIntentCancellationReasonRequestedByCustomer))}
+	p.Context, p.IdempotencyKey = ctx, new("cancel-"+t.ID.String())
 	if _, err := c.intents.Cancel(t.StripePI, p); err != nil {
 		return fmt.Errorf("cancel payment %s: %w", t.StripePI, err)
 	}
@@ -149,7 +149,7 @@ func (c *client) createRefund(ctx context.Context, r ledger.Reversal) error {
 		return fmt.Errorf("read request of refund %s: %w", r.ID, err)
 	}
 	p := req.params()
-	p.Context, p.IdempotencyKey = ctx, stripe.String(r.ID.String())
+	p.Context, p.IdempotencyKey = ctx, new(r.ID.String())
 	if _, err := c.refunds.New(p); err != nil {
 		return fmt.Errorf("create refund: %w", err)
 	}
@@ -158,7 +158,7 @@ func (c *client) createRefund(ctx context.Context, r ledger.Reversal) error {
 
 // refundsOf lists the refunds of a payment.
 func (c *client) refundsOf(ctx context.Context, intent string) (list []*stripe.Refund, err error) {
-	p := &stripe.RefundListParams{PaymentIntent: stripe.String(intent)}
+	p := &stripe.RefundListParams{PaymentIntent: new(intent)}
 	p.Context, p.Limit = ctx, stripe.Int64(pageSize)
 	all := c.refunds.List(p)
 	for all.Next() {
@@ -172,7 +172,7 @@ func (c *client) refundsOf(ctx context.Context, intent string) (list []*stripe.R
 
 // disputesOf lists the disputes of a payment.
 func (c *client) disputesOf(ctx context.Context, intent string) (list []*stripe.Dispute, err error) {
-	p := &stripe.DisputeListParams{PaymentIntent: stripe.String(intent)}
+	p := &stripe.DisputeListParams{PaymentIntent: new(intent)}
 	p.Context, p.Limit = ctx, stripe.Int64(pageSize)
 	all := c.disputes.List(p)
 	for all.Next() {
@@ -200,11 +200,11 @@ type intentRequest struct {
 func (r intentRequest) params() *stripe.PaymentIntentParams {
 	p := &stripe.PaymentIntentParams{
 		Amount: &r.Amount, Currency: &r.Currency, Customer: &r.Customer, Description: &r.Description, Metadata: r.Metadata,
-		AutomaticPaymentMethods: &stripe.PaymentIntentAutomaticPaymentMethodsParams{Enabled: stripe.Bool(true)},
+		AutomaticPaymentMethods: &stripe.PaymentIntentAutomaticPaymentMethodsParams{Enabled: new(true)},
 	}
 	if r.PaymentMethod != "" {
-		p.PaymentMethod, p.Confirm = &r.PaymentMethod, stripe.Bool(true)
-		p.AutomaticPaymentMethods.AllowRedirects = stripe.String("never") // Nobody is there to be redirected.
+		p.PaymentMethod, p.Confirm = &r.PaymentMethod, new(true)
+		p.AutomaticPaymentMethods.AllowRedirects = new("never") // Nobody is there to be redirected.
 	}
 	return p
 }

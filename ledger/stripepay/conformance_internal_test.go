@@ -177,7 +177,7 @@ func listsCanBeRead(t *testing.T, a account) {
 	_, err = c.findIntent(t.Context(), someTopUp(t, c, ""))
 	require.NoError(t, err)
 	since := &stripe.RangeQueryParams{GreaterThanOrEqual: time.Now().Add(-time.Hour).Unix()}
-	e := &stripe.EventListParams{DeliverySuccess: stripe.Bool(false), Types: stripe.StringSlice(eventTypes()), CreatedRange: since}
+	e := &stripe.EventListParams{DeliverySuccess: new(false), Types: stripe.StringSlice(eventTypes()), CreatedRange: since}
 	e.Single = true
 	events := c.events.List(e)
 	events.Next()
@@ -333,7 +333,7 @@ func undeliveredAreListed(t *testing.T, _ account) {
 	id, err := own.client().createIntent(t.Context(), someTopUp(t, own.client(), stripetest.CardPays))
 	require.NoError(t, err)
 	list := func() (types []string) {
-		p := &stripe.EventListParams{DeliverySuccess: stripe.Bool(false), Types: stripe.StringSlice(eventTypes())}
+		p := &stripe.EventListParams{DeliverySuccess: new(false), Types: stripe.StringSlice(eventTypes())}
 		p.Context = t.Context()
 		for all := own.client().events.List(p); all.Next(); {
 			e, err := eventOf(all.Event())

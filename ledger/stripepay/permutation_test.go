@@ -66,7 +66,7 @@ var relevant = []string{
 func TestEveryOrderOfEventsGivesOneState(t *testing.T) {
 	t.Parallel()
 	var orders, deliveries atomic.Int64
-	t.Run("stories", func(t *testing.T) {
+	t.Run("stories", func(t *testing.T) { //nolint:tparallel // It waits for its own, which are parallel.
 		for _, s := range stories {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()

@@ -159,7 +159,12 @@ func (b *bundle) settled(t *testing.T) {
 	require.Empty(t, problems)
 }
 
-func refused(t *testing.T, err error, code ledger.Code) *ledger.Error {
+func refused(t *testing.T, err error, code ledger.Code) {
+	t.Helper()
+	_ = refusal(t, err, code)
+}
+
+func refusal(t *testing.T, err error, code ledger.Code) *ledger.Error {
 	t.Helper()
 	var e *ledger.Error
 	require.ErrorAs(t, err, &e)

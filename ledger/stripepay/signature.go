@@ -32,7 +32,7 @@ func verify(body []byte, headers, secrets []string, now time.Time, tolerance tim
 	}
 	var at time.Time
 	var signatures [][]byte
-	for _, part := range strings.Split(headers[0], ",") {
+	for part := range strings.SplitSeq(headers[0], ",") {
 		name, value, _ := strings.Cut(part, "=")
 		switch name {
 		case "t":

@@ -116,7 +116,7 @@ func (s *Service) SweepEvents(ctx context.Context) (done int, more bool, err err
 // sweepUndelivered stores and works on events that Stripe could not deliver.
 func (s *Service) sweepUndelivered(ctx context.Context) (done int, err error) {
 	p := &stripe.EventListParams{
-		DeliverySuccess: stripe.Bool(false), Types: stripe.StringSlice(eventTypes()),
+		DeliverySuccess: new(false), Types: stripe.StringSlice(eventTypes()),
 		CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: s.settings.Now().Add(-undeliveredFor).Unix()},
 	}
 	p.Context, p.Limit = ctx, stripe.Int64(pageSize)

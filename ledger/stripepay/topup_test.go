@@ -125,7 +125,7 @@ func TestAnswerThatGetsLost(t *testing.T) {
 			})
 			in := ledger.TopUpInput{UserID: b.user.ID, Package: "starter", PaymentMethod: stripetest.CardPays}
 			_, err := b.TopUp(t.Context(), keyed("k", "buy"), in)
-			require.NotZero(t, refused(t, err, ledger.CodeUnavailable).RetryAfter)
+			require.NotZero(t, refusal(t, err, ledger.CodeUnavailable).RetryAfter)
 			b.fake.OnRequest(nil)
 			if fault.Save {
 				// The key gives the failure again until Stripe forgets it; only the sweep can tell then.
@@ -151,9 +151,9 @@ func TestWhatStripeRefuses(t *testing.T) {
 	b := setup(t)
 	in := ledger.TopUpInput{UserID: b.user.ID, Package: "tiny"}
 	_, err := b.TopUp(t.Context(), keyed("k", "buy"), in)
-	require.ErrorContains(t, refused(t, err, ledger.CodePaymentRefused), "at least 50 cents")
+	require.ErrorContains(t, refusal(t, err, ledger.CodePaymentRefused), "at least 50 cents")
 	_, err = b.TopUp(t.Context(), keyed("k", "buy"), in)
-	require.ErrorContains(t, refused(t, err, ledger.CodePaymentRefused), "at least 50 cents")
+	require.ErrorContains(t, refusal(t, err, ledger.CodePaymentRefused), "at least 50 cents")
 	list, err := b.TopUps(t.Context(), operator, ledger.TopUpFilter{UserID: b.user.ID, Status: ledger.StatusCanceled}, ledger.Page{})
 	require.NoError(t, err)
 	require.Len(t, list.Items, 1)
@@ -175,7 +175,7 @@ func TestKeyThatStripeDoesNotTake(t *testing.T) {
 	b.settings.APIKey = "sk_test_of_somebody_else"
 	wrong := b.restart(t, b.store)
 	_, err := wrong.TopUp(t.Context(), b.call("buy"), ledger.TopUpInput{UserID: b.user.ID, Package: "starter"})
-	require.NotContains(t, refused(t, err, ledger.CodePaymentsDisabled).Message, "sk_test")
+	require.NotContains(t, refusal(t, err, ledger.CodePaymentsDisabled).Message, "sk_test")
 }
 
 func TestWithoutKey(t *testing.T) {
