@@ -130,7 +130,9 @@ func (s *ledgerService) Start(ctx context.Context) error {
 		return fmt.Errorf("register metrics of pool: %w", err)
 	}
 
-	runner, err := jobs.New(store, ledgerJobs(store, s.cfg, registry), s.logger, registry)
+	runner, err := jobs.New(ctx, jobs.Settings{
+		URL: s.cfg.PostgresURL, Locker: store, Jobs: ledgerJobs(store, s.cfg, registry), Logger: s.logger, Registry: registry,
+	})
 	if err != nil {
 		return err
 	}
