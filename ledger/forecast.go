@@ -43,9 +43,9 @@ type UserForecast struct {
 	Available Credits           `json:"available"`
 	Held      Credits           `json:"held"`
 	Burn      Burn              `json:"burn"`
-	RunsOutAt *time.Time        `json:"runsOutAt"` // null if never within MaxForecast; grants that expire are counted until then
-	Agents    []AgentShare      `json:"agents"`    // those that were run, most first
-	Mandates  []MandateForecast `json:"mandates"`  // those that are active
+	RunsOutAt *time.Time        `json:"runsOutAt,omitempty"` // nil if never within MaxForecast; grants that expire are counted until then
+	Agents    []AgentShare      `json:"agents"`              // those that were run, most first
+	Mandates  []MandateForecast `json:"mandates"`            // those that are active
 }
 
 // AgentShare is what one agent takes of a user's credits.
@@ -53,15 +53,15 @@ type AgentShare struct {
 	AgentID   uuid.UUID  `json:"agentId"`
 	Agent     string     `json:"agent"` // slug
 	Burn      Burn       `json:"burn"`
-	RunsOutAt *time.Time `json:"runsOutAt"` // if only this agent went on
+	RunsOutAt *time.Time `json:"runsOutAt,omitempty"` // if only this agent went on
 }
 
 // MandateForecast says when runs under a mandate end.
 type MandateForecast struct {
 	MandateID uuid.UUID  `json:"mandateId"`
 	Burn      Burn       `json:"burn"`
-	Left      *Credits   `json:"left"`      // of maxTotal; null without
-	RunsOutAt *time.Time `json:"runsOutAt"` // the user's credits or maxTotal, whichever comes first
+	Left      *Credits   `json:"left,omitempty"`      // of maxTotal; nil without
+	RunsOutAt *time.Time `json:"runsOutAt,omitempty"` // the user's credits or maxTotal, whichever comes first
 	Guard     *Guard     `json:"guard,omitempty"`
 }
 
@@ -70,17 +70,17 @@ type AgentForecast struct {
 	AgentID   uuid.UUID   `json:"agentId"`
 	At        time.Time   `json:"at"`
 	Window    Seconds     `json:"windowSeconds"`
-	Burn      Burn        `json:"burn"`      // of all users, on this agent
-	Users     int64       `json:"users"`     // who ran it in the window
-	RunsOutAt *time.Time  `json:"runsOutAt"` // when the first of TopUsers runs out of credits
-	TopUsers  []UserShare `json:"topUsers"`  // who spend most on it
+	Burn      Burn        `json:"burn"`                // of all users, on this agent
+	Users     int64       `json:"users"`               // who ran it in the window
+	RunsOutAt *time.Time  `json:"runsOutAt,omitempty"` // when the first of TopUsers runs out of credits
+	TopUsers  []UserShare `json:"topUsers"`            // who spend most on it
 }
 
 // UserShare is what one user spends on an agent.
 type UserShare struct {
 	UserID    uuid.UUID  `json:"userId"`
-	Burn      Burn       `json:"burn"`      // on this agent
-	RunsOutAt *time.Time `json:"runsOutAt"` // by all that the user spends
+	Burn      Burn       `json:"burn"`                // on this agent
+	RunsOutAt *time.Time `json:"runsOutAt,omitempty"` // by all that the user spends
 }
 
 // Seconds is a time in whole seconds.
@@ -89,14 +89,14 @@ type Seconds int64
 // Guard suspends a mandate when credits would run out too soon.
 type Guard struct {
 	MandateID   uuid.UUID  `json:"mandateId"`
-	LeftSeconds *Seconds   `json:"leftSeconds"`         // suspend once the forecast is below; null for never
-	TrippedAt   *time.Time `json:"trippedAt,omitempty"` // when it did; gone again once the forecast is above
+	LeftSeconds *Seconds   `json:"leftSeconds,omitempty"` // suspend once the forecast is below; nil for never
+	TrippedAt   *time.Time `json:"trippedAt,omitempty"`   // when it did; gone again once the forecast is above
 	RowVersion  int        `json:"-"`
 }
 
 // GuardInput sets a guard.
 type GuardInput struct {
-	IfVersion   int
+	IfVersion   int      // the RowVersion that was read, NoInteraction for 0; 0 replaces whatever is there
 	LeftSeconds *Seconds // 60 to a year; nil takes it away
 }
 

@@ -35,10 +35,10 @@ func (s ReconState) Open() bool {
 
 // Figures are what is compared of one run.
 type Figures struct {
-	Captured Credits  `json:"captured"` // by its hold; nothing if that was not captured
-	Adjusted Credits  `json:"adjusted"` // by corrections, less than nothing for those given back
-	Consumed *Credits `json:"consumed"` // as telemetry says, over all its rows; null if there is none
-	Rows     int      `json:"rows"`     // of telemetry
+	Captured Credits  `json:"captured"`           // by its hold; nothing if that was not captured
+	Adjusted Credits  `json:"adjusted"`           // by corrections, less than nothing for those given back
+	Consumed *Credits `json:"consumed,omitempty"` // as telemetry says, over all its rows; nil if there is none
+	Rows     int      `json:"rows"`               // of telemetry
 }
 
 // Drift is what was used and not charged; less than nothing for what was charged and not used.

@@ -16,12 +16,12 @@ type AgentStatistics struct {
 	Successful  int64      `json:"successful"`
 	Failed      int64      `json:"failed"` // with status failed or error
 	Timeouts    int64      `json:"timeouts"`
-	SuccessRate *float64   `json:"successRate"` // 0 to 1; null without a run
-	AvgDuration *float64   `json:"avgDuration"` // ms; null without a run
-	Credits     Credits    `json:"credits"`     // consumed, as telemetry counts them
+	SuccessRate *float64   `json:"successRate,omitempty"` // 0 to 1; nil without a run
+	AvgDuration *float64   `json:"avgDuration,omitempty"` // ms; nil without a run
+	Credits     Credits    `json:"credits"`               // consumed, as telemetry counts them
 	Ratings     int64      `json:"ratings"`
-	AvgRating   *float64   `json:"avgRating"` // 1 to 5; null without a rating
-	SyncedAt    *time.Time `json:"syncedAt"`  // as of when telemetry was read; null before the first time
+	AvgRating   *float64   `json:"avgRating,omitempty"` // 1 to 5; nil without a rating
+	SyncedAt    *time.Time `json:"syncedAt,omitempty"`  // as of when telemetry was read; nil before the first time
 }
 
 // UsageStatistics is what telemetry says of how a user uses an agent.

@@ -58,7 +58,7 @@ func (s *Store) SetGuard(ctx context.Context, call *ledger.Call, mandate uuid.UU
 			return ledger.Guard{}, err
 		}
 		g, err := readGuard(ctx, w, mandate)
-		if err == nil {
+		if err == nil && (in.IfVersion != ledger.NoInteraction || g.RowVersion != 0) {
 			err = ifVersion(in.IfVersion, g.RowVersion)
 		}
 		if err != nil {

@@ -110,5 +110,5 @@ func (s *Store) UsageStatistics(ctx context.Context, actor ledger.Actor, user uu
 		FROM ledger.user_agent_statistics t LEFT JOIN ledger.agents a ON a.slug = t.agent`, q, byText{"t.agent"}, p, func(row pgx.CollectableRow) (ledger.UsageStatistics, error) {
 		var t ledger.UsageStatistics
 		return t, row.Scan(&t.UserID, &t.AgentID, &t.Agent, &t.Executions, &t.Successful, (*int64)(&t.Credits), &t.Days, &t.AvgExecutions, (*int64)(&t.AvgCredits), &t.PreferredTimeOfDay, &t.LastUsedAt, &t.SyncedAt)
-	}, func(t ledger.UsageStatistics) string { return t.Agent })
+	}, func(t ledger.UsageStatistics) string { return textCursor(t.Agent) })
 }

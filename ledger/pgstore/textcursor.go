@@ -1,9 +1,11 @@
 package pgstore
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // byTimeAndText sorts by a time and then by a text that is unique.
@@ -15,6 +17,9 @@ func (o byTimeAndText) after(q *query, cursor string) error {
 	at, text, _ := strings.Cut(cursor, " ")
 	micros, err := strconv.ParseInt(at, 10, 64)
 	if err != nil {
+		return err
+	}
+	if err := storable(text); err != nil {
 		return err
 	}
 	q.args = append(q.args, time.UnixMicro(micros), text)
@@ -33,7 +38,27 @@ type byText struct{ column string }
 func (o byText) by() string { return o.column }
 
 func (o byText) after(q *query, cursor string) error {
-	q.where(o.column+" > $", cursor)
+	text, ok := strings.CutPrefix(cursor, textCursorPrefix)
+	if !ok {
+		return errors.New("not a cursor")
+	}
+	if err := storable(text); err != nil {
+		return err
+	}
+	q.where(o.column+" > $", text)
+	return nil
+}
+
+// textCursorPrefix tells a cursor from any other text.
+const textCursorPrefix = "after "
+
+func textCursor(text string) string { return textCursorPrefix + text }
+
+// storable refuses text that Postgres would.
+func storable(text string) error {
+	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+		return errors.New("not a text")
+	}
 	return nil
 }
 

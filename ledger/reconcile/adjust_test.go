@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -205,6 +206,27 @@ func TestUnknownRunIsCharged(t *testing.T) {
 	_, found = b.run(t, reconcile.Config{})
 	require.NotContains(t, found, "unbilled", "it was corrected, though no transaction has its id")
 	b.settled(t)
+}
+
+// TestStrangeIDs has telemetry name runs as the ledger cannot.
+func TestStrangeIDs(t *testing.T) {
+	t.Parallel()
+	b := setup(t, enginetest.ClickHouse(t), enginetest.Postgres(t), 1)
+	strange := []string{`a\0b`, `a\0c`, "a\xffb", strings.Repeat("x", 5000), "", "emoji 🧾"}
+	for _, id := range strange {
+		b.insert(t, []string{id + "\tplan\\0ner\tsome\xffbody\t2026-01-01 00:00:00\t1\n"})
+	}
+	b.charge(t, "fine", 0, ledger.Credit)
+	b.use(t, "fine", 0, ledger.Credit)
+	summary, found := b.run(t, reconcile.Config{})
+	require.Len(t, found, len(strange), "each is told apart")
+	require.EqualValues(t, 1, summary.Matched)
+	require.Contains(t, found, "emoji 🧾")
+	_, again := b.run(t, reconcile.Config{})
+	require.Equal(t, found, again)
+	published, err := b.reconciler(reconcile.Config{}).Publish(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, len(strange)+2, published)
 }
 
 func TestGraceLateTelemetryAndWindow(t *testing.T) {

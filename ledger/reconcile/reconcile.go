@@ -2,10 +2,13 @@ package reconcile
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/agenttrail/agenttrail/ledger"
 )
@@ -201,9 +204,11 @@ func (c *comparison) lookUpCharged(ctx context.Context) error {
 	if len(list) == 0 {
 		return nil
 	}
-	ids := make([]string, len(list))
-	for i := range list {
-		ids[i] = list[i].ExecutionID
+	ids := make([]string, 0, len(list))
+	for _, used := range list {
+		if isExecutionID(used.ExecutionID) {
+			ids = append(ids, used.ExecutionID)
+		}
 	}
 	charges, err := c.store.ChargesOf(ctx, ids)
 	if err != nil {
@@ -226,6 +231,14 @@ func (c *comparison) lookUpCharged(ctx context.Context) error {
 	return nil
 }
 
+// maxExecutionID is how long an id can be to be written down as it is. The ledger's own are shorter.
+const maxExecutionID = 512
+
+// isExecutionID tells whether the ledger can know an id of telemetry, which may be anything.
+func isExecutionID(id string) bool {
+	return len(id) <= maxExecutionID && utf8.ValidString(id) && !strings.ContainsRune(id, 0)
+}
+
 // compared puts together what both sides have of a run; one of them may have nothing.
 func compared(charge *ledger.Charge, used *ledger.Consumption) ledger.Compared {
 	var c ledger.Compared
@@ -242,6 +255,9 @@ func compared(charge *ledger.Charge, used *ledger.Consumption) ledger.Compared {
 
 func (c *comparison) compare(ctx context.Context, charge *ledger.Charge, used *ledger.Consumption) error {
 	x := compared(charge, used)
+	if !isExecutionID(x.ExecutionID) {
+		x.ExecutionID = fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(x.ExecutionID)))
+	}
 	var err, more error
 	c.run.Executions++
 	c.run.Captured, err = c.run.Captured.Add(x.Captured + x.Adjusted)

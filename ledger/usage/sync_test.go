@@ -101,6 +101,9 @@ func (b *bundle) equal(t *testing.T) {
 		require.NoError(t, err)
 		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		require.NoError(t, err)
+		if len(lines) == 0 {
+			return ""
+		}
 		return strings.Join(lines, "\n") + "\n"
 	}
 	from := " FROM " + b.database + ".AgentExecution AS e "
