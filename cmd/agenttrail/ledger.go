@@ -130,12 +130,18 @@ func (s *ledgerService) Start(ctx context.Context) error {
 		return fmt.Errorf("register metrics of pool: %w", err)
 	}
 
+	payments, err := s.newPayments(store, registry)
+	if err != nil {
+		return err
+	}
+	settings.Payments = payments.service
 	runner, err := jobs.New(ctx, jobs.Settings{
-		URL: s.cfg.PostgresURL, Locker: store, Jobs: ledgerJobs(store, s.cfg, registry), Logger: s.logger, Registry: registry,
+		URL: s.cfg.PostgresURL, Locker: store, Jobs: append(ledgerJobs(store, s.cfg, registry), payments.jobs()...), Workers: payments.workers(), Logger: s.logger, Registry: registry,
 	})
 	if err != nil {
 		return err
 	}
+	payments.runner = runner
 	if err := runner.Start(ctx); err != nil {
 		return err
 	}

@@ -38,6 +38,8 @@ type ledgerConfig struct {
 		SealEvery     time.Duration `yaml:"seal_every"`
 		MaintainEvery time.Duration `yaml:"maintain_every"`
 	} `yaml:"jobs"`
+	Stripe    stripeConfig    `yaml:"stripe"`
+	Packages  []packageConfig `yaml:"packages"`
 	Telemetry struct {
 		OTLPEndpoint string `yaml:"otlp_endpoint"`
 		Environment  string `yaml:"environment"`
@@ -116,6 +118,7 @@ func (c *ledgerConfig) Validate() error {
 			errs = append(errs, fmt.Errorf("%s: must be more than 0", n.key))
 		}
 	}
+	errs = append(errs, c.validatePayments()...)
 	if c.Stop.Delay < 0 {
 		errs = append(errs, errors.New("stop::delay: must not be negative"))
 	}
@@ -131,5 +134,6 @@ func (c *ledgerConfig) Validate() error {
 func (c *ledgerConfig) override(listen, url, otlp string) {
 	c.Listen = cmp.Or(listen, c.Listen)
 	c.PostgresURL = cmp.Or(url, c.PostgresURL, os.Getenv(envPostgresURL))
+	c.Stripe.override()
 	c.Telemetry.OTLPEndpoint = cmp.Or(otlp, c.Telemetry.OTLPEndpoint)
 }

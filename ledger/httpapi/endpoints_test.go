@@ -32,7 +32,7 @@ func (w *world) describe(t *testing.T) *description {
 }
 
 // elsewhere are the problems that any operation can have and that have tests of their own.
-var elsewhere = []string{"internal", "temporarily-unavailable", "too-many-requests", "request-timeout", "request-in-progress"}
+var elsewhere = []string{"internal", "temporarily-unavailable", "too-many-requests", "request-timeout", "request-in-progress", "payments-disabled"}
 
 // finding is a bad input with the problem that it got.
 type finding struct{ where, what, problem string }
@@ -184,7 +184,7 @@ func anotherBody(body any) any {
 	if !ok {
 		return map[string]any{}
 	}
-	for _, name := range []string{"reason", "name", "displayName", "executionId", "provider"} {
+	for _, name := range []string{"reason", "name", "displayName", "executionId", "provider", "paymentMethod"} {
 		if text, ok := m[name].(string); ok {
 			m[name] = text + " too"
 			return m

@@ -15,6 +15,7 @@ func (a *API) register() {
 	a.registerApprovals()
 	a.registerMandates()
 	a.registerGrants()
+	a.registerPayments()
 	a.registerUsers()
 	a.registerInteractions()
 	a.registerAgents()

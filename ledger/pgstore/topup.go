@@ -128,6 +128,28 @@ func (s *Store) OpenTopUp(ctx context.Context, call *ledger.Call, in ledger.NewT
 	return s.TopUpByID(ctx, call.Actor, id)
 }
 
+// OpenCancel looks whether a top-up can be canceled, before Stripe is asked to. A replayed call gives the top-up as it is
+// now.
+func (s *Store) OpenCancel(ctx context.Context, call *ledger.Call, id uuid.UUID) (ledger.TopUp, error) {
+	if err := call.Actor.Require(ledger.ScopeManage); err != nil {
+		return ledger.TopUp{}, err
+	}
+	_, err := write(ctx, s, call, func(ctx context.Context, w *work) (uuid.UUID, error) {
+		t, err := readTopUp(ctx, w, id)
+		if err == nil && call.Actor.MayTouch(t.UserID) != nil {
+			err = notFound("top-up")
+		}
+		if err == nil && t.Paid() {
+			err = ledger.Errorf(ledger.CodeConflict, "the top-up is %s and cannot be canceled", t.Status)
+		}
+		return id, err
+	})
+	if err != nil {
+		return ledger.TopUp{}, err
+	}
+	return s.TopUpByID(ctx, call.Actor, id)
+}
+
 // seconds of so many days; null for none.
 func seconds(days int) *int64 { return orNull(int64(days) * 24 * 60 * 60) }
 

@@ -17,6 +17,8 @@ type Book interface {
 	OpenTopUp(ctx context.Context, call *ledger.Call, in ledger.NewTopUp) (ledger.TopUp, error)
 	// OpenCardRefund writes a refund down, and takes the credits for it, before Stripe hears of it.
 	OpenCardRefund(ctx context.Context, call *ledger.Call, topUp uuid.UUID, in ledger.NewCardRefund) (ledger.Reversal, error)
+	// OpenCancel looks whether a top-up can be canceled, before Stripe is asked to. Errors: CodeConflict if it was paid.
+	OpenCancel(ctx context.Context, call *ledger.Call, id uuid.UUID) (ledger.TopUp, error)
 	// ApplyPayment brings a top-up to where Stripe says that its payment is, and no step back. The report must have been
 	// asked for after the top-up was read with this number of Checks; otherwise it is refused with CodeVersionMismatch.
 	ApplyPayment(ctx context.Context, id uuid.UUID, checks int64, r ledger.PaymentReport) (ledger.TopUp, error)

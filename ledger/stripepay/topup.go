@@ -108,10 +108,7 @@ func (s *Service) CancelTopUp(ctx context.Context, call *ledger.Call, id uuid.UU
 	if s.client == nil {
 		return none, errDisabled()
 	}
-	if err := call.Actor.Require(ledger.ScopeManage); err != nil {
-		return none, err
-	}
-	t, err := s.book.TopUpByID(ctx, call.Actor, id)
+	t, err := s.book.OpenCancel(ctx, call, id)
 	if err != nil {
 		return none, err
 	}
