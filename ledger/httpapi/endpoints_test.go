@@ -73,6 +73,9 @@ func TestEveryEndpoint(t *testing.T) { //nolint:tparallel // The group ends when
 func checkOperation(t *testing.T, w *world, d *description, op *described) []finding {
 	t.Helper()
 	sample, ok := samples[op.ID]
+	if !ok {
+		sample, ok = reconciliationSamples()[op.ID]
+	}
 	require.True(t, ok, "there is no sample of %s", op.ID)
 	c := w.customer(t)
 	var list []finding
@@ -152,7 +155,7 @@ func checkOperation(t *testing.T, w *world, d *description, op *described) []fin
 		other.body = anotherBody(good.body)
 		expect(badInput{where: "header.Idempotency-Key", what: "used for another body", problem: "idempotency-key-reused"}, other)
 	}
-	for _, s := range states[op.ID] {
+	for _, s := range slices.Concat(states[op.ID], reconciliationStates()[op.ID]) {
 		sent := s.make(w.customer(t))
 		if sent.key == "" {
 			sent.key = w.admin

@@ -19,6 +19,8 @@ func (a *API) register() {
 	a.registerUsers()
 	a.registerInteractions()
 	a.registerAgents()
+	a.registerStatistics()
+	a.registerReconciliation()
 	a.registerKeys()
 	a.registerAudit()
 }
