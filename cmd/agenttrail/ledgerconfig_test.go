@@ -61,6 +61,9 @@ requests: {max_body_bytes: 0, max_in_flight: 0, max_in_flight_per_key: -1, timeo
 jobs: {expire_every: 0s, seal_every: 0s, maintain_every: 0s}
 stripe: {api_key: pk_test_1, webhook_secrets: [wrong], webhook_tolerance: 0s, api_url: nowhere, sweep_every: 0s}
 packages: [{id: "", amount_cents: 0, currency: euro, credits: "0", valid_days: -1}]
+clickhouse: {url: "http://127.0.0.1:8123", database: "", sync_every: 0s}
+reconciliation: {every: 0s, window: 5m, grace: 10m, adjust_over: much}
+forecast: {every: 0s}
 telemetry: {otlp_endpoint: nowhere}
 stop: {delay: -1s, timeout: 0s}
 `))
@@ -71,6 +74,7 @@ stop: {delay: -1s, timeout: 0s}
 			"requests::max_in_flight_per_key", "requests::timeout", "jobs::expire_every", "jobs::seal_every", "jobs::maintain_every",
 			"stripe::api_key", "stripe::webhook_secrets[0]", "stripe::webhook_tolerance", "stripe::api_url", "stripe::sweep_every",
 			"packages[0]::id", "packages[0]::amount_cents", "packages[0]::credits", "packages[0]::valid_days",
+			"clickhouse::database", "clickhouse::sync_every", "reconciliation::every", "reconciliation::window", "reconciliation::adjust_over", "forecast::every",
 			"telemetry::otlp_endpoint", "stop::delay", "stop::timeout",
 		} {
 			require.ErrorContains(t, err, key)

@@ -166,6 +166,7 @@ func up(ctx context.Context, cfg upConfig, out, logs io.Writer) (err error) {
 	running.OTLPGRPC, running.OTLPHTTP, running.Health, running.Metrics = at.GRPC, at.HTTP, at.Health, at.Metrics
 
 	ledgerCfg.PostgresURL, ledgerCfg.Telemetry.OTLPEndpoint = running.Postgres, running.OTLPGRPC
+	ledgerCfg.ClickHouse.URL, ledgerCfg.ClickHouse.Database = running.ClickHouse, cfg.marketplace.Database
 	money := newLedgerService(ledgerCfg, logger)
 	stops = append(stops, money.Shutdown)
 	if err := money.Start(ctx); err != nil {
