@@ -14,8 +14,6 @@ import (
 	"github.com/agenttrail/agenttrail/ledger/reconcile"
 )
 
-func micro(n ledger.Credits) *ledger.Credits { return &n }
-
 // revenue is what an agent was paid.
 func (b *bundle) revenue(tb testing.TB, slug string) (n ledger.Credits) {
 	tb.Helper()
@@ -41,9 +39,9 @@ func TestChargeWhatWasUsed(t *testing.T) {
 	before, agent := b.posted(t, 0), b.item(t, "short").Agent
 	paid := b.revenue(t, agent)
 
-	_, err := b.Adjust(t.Context(), b.call(operator), "short", ledger.AdjustInput{Amount: micro(4 * ledger.Credit), Reason: "too much"})
+	_, err := b.Adjust(t.Context(), b.call(operator), "short", ledger.AdjustInput{Amount: new(4 * ledger.Credit), Reason: "too much"})
 	require.Equal(t, ledger.CodeInvalid, ledger.CodeOf(err))
-	_, err = b.Adjust(t.Context(), b.call(operator), "short", ledger.AdjustInput{Amount: micro(-1), Reason: "the other way"})
+	_, err = b.Adjust(t.Context(), b.call(operator), "short", ledger.AdjustInput{Amount: new(ledger.Credits(-1)), Reason: "the other way"})
 	require.Equal(t, ledger.CodeInvalid, ledger.CodeOf(err))
 	call := b.call(operator)
 	d, err := b.Adjust(t.Context(), call, "short", ledger.AdjustInput{Reason: "the runner was restarted"})
@@ -276,7 +274,7 @@ func TestGraceLateTelemetryAndWindow(t *testing.T) {
 func TestThresholdOfApprovals(t *testing.T) {
 	t.Parallel()
 	b := setup(t, enginetest.ClickHouse(t), enginetest.Postgres(t), 1)
-	strict, err := pgstore.Open(t.Context(), pgstore.Settings{URL: b.url, AdjustOver: micro(0)})
+	strict, err := pgstore.Open(t.Context(), pgstore.Settings{URL: b.url, AdjustOver: new(ledger.Credits(0))})
 	require.NoError(t, err)
 	defer strict.Close()
 	b.charge(t, "small", 0, ledger.Credit)

@@ -237,7 +237,7 @@ func TestTelemetryAway(t *testing.T) {
 	ch.Kill()
 	after("failure")
 	// The ledger goes on, and shows what it knew.
-	_, err = b.Store.Grant(t.Context(), &ledger.Call{Actor: operator}, ledger.GrantInput{UserID: b.users[0], Category: ledger.GrantPromo, Amount: ledger.Credit})
+	_, err = b.Grant(t.Context(), &ledger.Call{Actor: operator}, ledger.GrantInput{UserID: b.users[0], Category: ledger.GrantPromo, Amount: ledger.Credit})
 	require.NoError(t, err)
 	during, err := b.AgentStatistics(t.Context(), operator, "planner")
 	require.NoError(t, err)
