@@ -148,6 +148,39 @@ func TestCreditsOnHoldAreTakenWhenTheyAreFree(t *testing.T) {
 	require.Zero(t, b.balance(t, b.user.ID).Posted)
 }
 
+func TestWhatWasBoughtExpires(t *testing.T) {
+	t.Parallel()
+	clock := &manual{at: time.Now().UTC()}
+	b := setup(t, pgstore.Settings{Now: clock.now})
+	top := b.topUp(t, "pi_1")
+	report := succeeded("pi_1")
+	report.Disputes = []ledger.ReversalReport{{StripeID: "dp_1", Status: ledger.StatusDisputed, AmountCents: 1000}}
+	clock.add(24 * time.Hour)
+	b.apply(t, top, report)
+	require.Zero(t, b.balance(t, b.user.ID).Posted)
+	clock.add(60 * 24 * time.Hour)
+	report.Disputes[0].Status = ledger.StatusWon
+	b.apply(t, top, report)
+	clock.add(time.Millisecond)
+	require.Equal(t, starter.Credits, b.balance(t, b.user.ID).Available, "the bonus has expired while the bank had the money")
+	_, err := b.ExpireDue(t.Context(), 10)
+	require.NoError(t, err)
+	require.Equal(t, starter.Credits, b.balance(t, b.user.ID).Posted)
+	clock.add(365 * 24 * time.Hour)
+	require.Zero(t, b.balance(t, b.user.ID).Available)
+	_, err = b.ExpireDue(t.Context(), 10)
+	require.NoError(t, err)
+	require.Zero(t, b.balance(t, b.user.ID).Posted)
+	b.settled(t)
+	// Money that goes back now finds no credits, and takes none from what else the user has.
+	b.grant(t, b.user.ID, 7*ledger.Credit)
+	report.Refunds = []ledger.ReversalReport{{StripeID: "re_1", Status: ledger.StatusSucceeded, AmountCents: 1000}}
+	top = b.apply(t, top, report)
+	require.Equal(t, ledger.StatusRefunded, top.Status)
+	require.Zero(t, top.CreditsTaken)
+	require.Equal(t, 7*ledger.Credit, b.balance(t, b.user.ID).Available)
+}
+
 func TestPaymentsThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	b := setup(t, pgstore.Settings{})

@@ -2,6 +2,7 @@ package stripepay_test
 
 import (
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/agenttrail/agenttrail/internal/stripetest"
 	"github.com/agenttrail/agenttrail/ledger"
+	"github.com/agenttrail/agenttrail/ledger/stripepay"
 )
 
 func TestSweepNeedsNoEvents(t *testing.T) {
@@ -60,6 +62,9 @@ func TestSweepFindsWhatStripeHas(t *testing.T) {
 	refused(t, err, ledger.CodeUnavailable)
 	b.fake.OnRequest(nil)
 	b.fake.ForgetKeys() // Days later the key would make a second payment.
+	for _, e := range b.fake.Events() {
+		b.fake.MarkDelivered(e.ID) // There is no endpoint.
+	}
 	b.pass(3 * 24 * time.Hour)
 	require.NoError(t, b.sweep(t.Context(), b.Service))
 	times, _ := b.fake.Charged()
@@ -125,6 +130,46 @@ func TestSweepEndsRefundsThatWereBegun(t *testing.T) {
 			b.settled(t)
 		})
 	}
+}
+
+// Two instances work on the same at the same time: both are told of every event and sweep.
+func TestTwoInstances(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var tops []ledger.TopUp
+	for range 5 {
+		top := b.buy(t, "")
+		b.fake.Pay(top.StripePI, stripetest.CardPays)
+		b.fake.Refund(top.StripePI, 500)
+		tops = append(tops, top)
+	}
+	b.pass(2 * time.Minute)
+	services := []*stripepay.Service{b.restart(t, b.store), b.restart(t, b.store)}
+	var work sync.WaitGroup
+	for i := range 8 {
+		p := services[i%2]
+		work.Go(func() {
+			for _, e := range b.fake.Events() {
+				if err := b.deliver(t.Context(), p, e); err != nil {
+					t.Errorf("deliver %s: %v", e.ID, err)
+				}
+				if err := p.Process(t.Context(), e.ID); err != nil {
+					t.Errorf("process %s: %v", e.ID, err)
+				}
+			}
+			if err := b.sweep(t.Context(), p); err != nil {
+				t.Errorf("sweep: %v", err)
+			}
+		})
+	}
+	work.Wait()
+	for _, top := range tops {
+		now := b.topUp(t, top.ID)
+		require.Equal(t, ledger.StatusPartiallyRefunded, now.Status)
+		require.Len(t, now.Refunds, 1)
+	}
+	require.Equal(t, 5*bought/2, b.available(t, b.user.ID))
+	b.settled(t)
 }
 
 func TestEventsOfOthersAreIgnored(t *testing.T) {

@@ -260,6 +260,24 @@ func TestRefundToTheCard(t *testing.T) {
 	b.settled(t)
 }
 
+// The caller asks again before any sweep has looked.
+func TestRefundWhoseAnswerGetsLost(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	top := b.buy(t, stripetest.CardPays)
+	b.fake.OnRequest(func(r *http.Request) stripetest.Fault { return stripetest.Fault{Lose: r.Method == http.MethodPost} })
+	cents := int64(300)
+	_, err := b.RefundTopUp(t.Context(), keyed("refund", "300"), top.ID, ledger.CardRefundInput{AmountCents: &cents})
+	refused(t, err, ledger.CodeUnavailable)
+	b.fake.OnRequest(nil)
+	top, err = b.RefundTopUp(t.Context(), keyed("refund", "300"), top.ID, ledger.CardRefundInput{AmountCents: &cents})
+	require.NoError(t, err)
+	require.Equal(t, ledger.StatusSucceeded, top.Refunds[0].Status)
+	require.Equal(t, 1, b.fake.Count("re_"))
+	require.Equal(t, 77*ledger.Credit, b.available(t, b.user.ID))
+	b.settled(t)
+}
+
 func TestDispute(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
