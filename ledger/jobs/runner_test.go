@@ -3,6 +3,7 @@ package jobs_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -126,10 +127,11 @@ func TestOnceInAnInterval(t *testing.T) {
 		runs.Add(1)
 		return 1, false, nil
 	}}
-	for range 3 { // Each that starts has it due at once.
-		in := newInstance(t, url, []jobs.Job{job, {Name: "mark", Every: time.Millisecond, Run: job.Run}})
+	for i := range 3 { // Each that starts has it due at once.
+		mark := fmt.Sprintf("mark-%d", i) // What only this instance puts in.
+		in := newInstance(t, url, []jobs.Job{job, {Name: mark, Every: 100 * time.Millisecond, Run: job.Run}})
 		require.NoError(t, in.Start(t.Context()))
-		soon(t, "the instance leads", func() bool { return metric(t, in.registry, "job_items_total", "job", "mark") > 0 })
+		soon(t, "the instance leads", func() bool { return metric(t, in.registry, "job_items_total", "job", mark) > 0 })
 		require.NoError(t, in.Shutdown(t.Context()))
 	}
 	conn, err := pgx.Connect(t.Context(), url)

@@ -94,6 +94,29 @@ func TestForecast(t *testing.T) {
 	require.Zero(t, left)
 }
 
+// TestSpendingIsAddedUpLate captures in an hour that was added up before, as a capture does whose commit takes long.
+func TestSpendingIsAddedUpLate(t *testing.T) {
+	t.Parallel()
+	hour := time.Now().UTC().Truncate(time.Hour)
+	clock := &manual{at: hour.Add(-time.Hour)}
+	b := setup(t, pgstore.Settings{Now: clock.now})
+	b.grant(t, b.user.ID, 10*ledger.Credit)
+	m := b.mandate(t, b.user.ID, ledger.Rules{})
+	amount := ledger.Credit
+	a, err := b.Authorize(t.Context(), b.call(runner), ledger.AuthorizeInput{UserID: m.UserID, MandateID: m.ID, Agent: "planner", Amount: &amount, TTL: ledger.MaxHold})
+	require.NoError(t, err)
+	clock.set(hour.Add(time.Minute))
+	b.addUp(t)
+	clock.set(hour.Add(-time.Minute))
+	_, err = b.Capture(t.Context(), b.call(runner), a.Hold.ID, ledger.CaptureInput{})
+	require.NoError(t, err)
+	clock.set(hour.Add(2 * time.Minute))
+	b.addUp(t)
+	f, err := b.UserForecast(t.Context(), operator, b.user.ID, 0)
+	require.NoError(t, err)
+	require.Equal(t, ledger.Credit, f.Burn.Captured)
+}
+
 func TestGuardSuspends(t *testing.T) {
 	t.Parallel()
 	clock := &manual{at: time.Now().UTC().Truncate(time.Hour).Add(time.Minute)}

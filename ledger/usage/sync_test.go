@@ -179,6 +179,9 @@ func TestIncremental(t *testing.T) {
 	b.ch.Exec(t, "INSERT INTO "+b.database+".AgentExecution (id, agentId, userId, status, startedAt, ingestedAt) SELECT toString(number), 'planner', '"+b.users[0].String()+"', 'success', now64(9), now64(3) - toIntervalHour(1) FROM numbers(10)")
 	require.Equal(t, 2, b.sync(t))
 	require.Zero(t, b.sync(t), "it was stored an hour ago and is not read again")
+	// An INSERT that took two minutes: its rows bear the time of its beginning.
+	b.ch.Exec(t, "INSERT INTO "+b.database+".AgentExecution (id, agentId, userId, status, startedAt, ingestedAt) VALUES ('slow', 'poet', '"+b.users[0].String()+"', 'success', now64(9), now64(3) - toIntervalMinute(2))")
+	require.Equal(t, 2, b.sync(t))
 	b.store(t, 1, time.Hour)
 	require.Positive(t, b.sync(t))
 	b.equal(t)
