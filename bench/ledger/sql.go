@@ -84,16 +84,16 @@ SELECT id, 1, '{"maxPerExecution": "10", "maxPerDay": "1000000000", "maxPerMonth
 // The division fails the script unless the run was authorized. The rows of mandates and agents are at version 2: made, and
 // given their rules or price.
 const authorizeCall = `SELECT 1 / (outcome = 'ok')::int FROM ledger.authorize('bench', '', 'bench', gen_random_uuid()::text, '\x00', {run}, {user}, {mandate}, 2, 1, {agent}, 2, 1,
- 1000000, gen_random_uuid()::text, 900, NULL, '{today}', '{tomorrow}', '', '{today}', '{monday}', '{month}',
+ 1000000, {run}::text, 900, NULL, '{today}', '{tomorrow}', '', '{today}', '{monday}', '{month}',
  '{10000000,1000000000000000,NULL,1000000000000000,NULL,NULL,NULL,NULL}', NULL);
 `
 
-// Ids follow each other, as those of version 7 do that the service makes.
+// Ids follow each other, as those of version 7 do that the service makes; they are also those of executions that have none.
 const nextRun = `('0198c0de-0000-7000-8000-' || lpad(to_hex(nextval('bench_runs')), 12, '0'))::uuid`
 
 var (
-	authorizeScript = strings.Replace(authorizeCall, "{run}", nextRun, 1)
-	cycleScript     = "SELECT " + nextRun + " AS run \\gset\n" + strings.Replace(authorizeCall, "{run}", "(:run)::uuid", 1) +
+	authorizeScript = strings.ReplaceAll(authorizeCall, "{run}", nextRun)
+	cycleScript     = "SELECT " + nextRun + " AS run \\gset\n" + strings.ReplaceAll(authorizeCall, "{run}", "(:run)::uuid") +
 		"SELECT 1 / (outcome = 'ok')::int FROM ledger.settle('bench', '', 'bench', gen_random_uuid()::text, '\\x00', (:run)::uuid, NULL, 'capture', 750000, NULL);\n"
 )
 

@@ -122,6 +122,8 @@ func checkOperation(t *testing.T, w *world, d *description, op *described) []fin
 			sent := good
 			sent.key = secret
 			expect(badInput{where: "API key", what: "without the scope", problem: "forbidden"}, sent)
+			sent.path = withQuery(sent.path, "surprise", "1") // It comes before all that is wrong with the request.
+			expect(badInput{where: "API key", what: "without the scope", problem: "forbidden"}, sent)
 		}
 	}
 	for _, in := range d.badInputs(op, good) {

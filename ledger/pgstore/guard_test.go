@@ -109,7 +109,7 @@ func TestSQLRefuses(t *testing.T) {
 		{"entries of nothing", unbalanced, `INSERT INTO ledger.entries (transaction_id, account_id, amount) VALUES ('{active}', 1, 0), ('{active}', 2, 0)`},
 		{"entries of no account", unfit, `INSERT INTO ledger.entries (transaction_id, account_id, amount) VALUES ('{active}', 1, 5), ('{active}', -1, -5)`},
 		{"entries of no settlement", noReason, `INSERT INTO ledger.entries (transaction_id, account_id, amount) VALUES ('{active}', 1, 5), ('{active}', 2, -5)`},
-		{"entries into a closed journal", unique, `INSERT INTO ledger.entries (transaction_id, account_id, amount) VALUES ('{captured}', 1, 5), ('{captured}', 2, -5)`},
+		{"entries into a closed journal", unique, `INSERT INTO ledger.entries (transaction_id, account_id, amount) VALUES ('{captured}', 1, 3000000), ('{captured}', 2, -3000000)`},
 		{"a journal by itself", noReason, `INSERT INTO ledger.journal (transaction_id, legs) VALUES ('{active}', 2)`},
 		{"a grant of nothing", noReason, `INSERT INTO ledger.credit_grants (id, user_id, transaction_id, category, amount, remaining) VALUES (ledger.new_id(), '{user}', '{active}', 'promo', 5, 5)`},
 		{"a grant again", unique, `INSERT INTO ledger.credit_grants (id, user_id, transaction_id, category, amount, remaining) SELECT ledger.new_id(), user_id, transaction_id, category, amount, amount FROM ledger.credit_grants WHERE id = '{grant}'`},

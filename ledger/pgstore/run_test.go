@@ -24,7 +24,7 @@ func same(t *testing.T, want, got any) {
 
 func refused(t *testing.T, err error, code ledger.Code) {
 	t.Helper()
-	asRefusal(t, err, code)
+	_ = asRefusal(t, err, code)
 }
 
 // asRefusal is the error that was given, with this code.

@@ -49,6 +49,8 @@ COMMENT ON COLUMN ledger.mandate_versions.created_by IS 'The actor who made it';
 
 CREATE TABLE ledger.mandate_usage (
     mandate_id  uuid        PRIMARY KEY REFERENCES ledger.mandates (id),
+    user_id     uuid        NOT NULL,
+    mandate_row int         NOT NULL DEFAULT 1,
     tz          text        NOT NULL DEFAULT 'UTC',
     last_at     timestamptz NOT NULL DEFAULT '-infinity',
     day_start   timestamptz NOT NULL DEFAULT '-infinity',
@@ -64,6 +66,8 @@ CREATE TABLE ledger.mandate_usage (
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE ledger.mandate_usage IS 'What counts against limits in the windows around the last run. Holds change it; it can be made anew from them';
 COMMENT ON COLUMN ledger.mandate_usage.mandate_id IS 'Whose usage';
+COMMENT ON COLUMN ledger.mandate_usage.user_id IS 'The mandate''s user, who never changes; a copy, to read one row the less';
+COMMENT ON COLUMN ledger.mandate_usage.mandate_row IS 'The mandate''s row_version; a copy too';
 COMMENT ON COLUMN ledger.mandate_usage.tz IS 'The time zone of the windows';
 COMMENT ON COLUMN ledger.mandate_usage.last_at IS 'When a run was last authorized; a mandate''s time never goes back';
 COMMENT ON COLUMN ledger.mandate_usage.day_start IS 'Holds authorized since then are in the day';

@@ -86,7 +86,8 @@ END $$;
 -- Windows may move, and what is in them with them.
 CREATE FUNCTION ledger.usage_guarded() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF (NEW.mandate_id, NEW.total_used, NEW.total_count, NEW.active) IS DISTINCT FROM (OLD.mandate_id, OLD.total_used, OLD.total_count, OLD.active)
+    IF (NEW.mandate_id, NEW.user_id, NEW.mandate_row, NEW.total_used, NEW.total_count, NEW.active)
+        IS DISTINCT FROM (OLD.mandate_id, OLD.user_id, OLD.mandate_row, OLD.total_used, OLD.total_count, OLD.active)
         OR NEW.tz = OLD.tz AND NEW.day_start = OLD.day_start AND (NEW.day_used, NEW.day_count) IS DISTINCT FROM (OLD.day_used, OLD.day_count)
         OR NEW.tz = OLD.tz AND NEW.week_start = OLD.week_start AND NEW.week_used <> OLD.week_used
         OR NEW.tz = OLD.tz AND NEW.month_start = OLD.month_start AND NEW.month_used <> OLD.month_used THEN
@@ -118,14 +119,19 @@ BEGIN
             OR NEW.kind <> 'execution' AND (NEW.status <> 'succeeded' OR NEW.settled <> NEW.credits) THEN
             RAISE EXCEPTION 'transaction %: a % cannot begin as %', NEW.id, NEW.kind, NEW.status USING ERRCODE = 'LL005';
         END IF;
-        -- The mandate's user has a wallet, by its foreign key.
-        IF NEW.kind = 'execution' AND NOT EXISTS (SELECT FROM ledger.agent_versions a, ledger.mandates m, ledger.mandate_versions v
+        -- The mandate's user has a wallet, by its foreign key. What ledger.authorize has just looked at need not be looked at again.
+        IF NEW.kind = 'execution' AND current_setting('app.checked', true) IS DISTINCT FROM NEW.id::text AND NOT EXISTS (SELECT FROM ledger.agent_versions a, ledger.mandates m, ledger.mandate_versions v
             WHERE a.agent_id = NEW.agent_id AND a.version = NEW.agent_version AND m.id = NEW.mandate_id AND m.user_id = NEW.user_id AND v.mandate_id = NEW.mandate_id AND v.version = NEW.mandate_version)
             OR NEW.kind <> 'execution' AND NOT EXISTS (SELECT FROM ledger.wallets WHERE user_id = NEW.user_id) THEN
             RAISE EXCEPTION 'transaction %: no such user, agent or mandate', NEW.id USING ERRCODE = 'LL002';
         END IF;
         INSERT INTO ledger.audit_logs (entity, entity_id, field, new_value, changed_by, request_id)
-        VALUES ('transactions', NEW.id, '*', to_jsonb(NEW) - ARRAY['metadata', 'receipt', 'updated_at', 'row_version'], actor, request);
+        VALUES ('transactions', NEW.id, '*', CASE NEW.kind WHEN 'execution' THEN
+            -- Its other columns are null. Much the same as the line below, in a third of the time.
+            jsonb_build_object('id', NEW.id, 'user_id', NEW.user_id, 'kind', NEW.kind, 'status', NEW.status, 'credits', NEW.credits, 'settled', NEW.settled, 'refunded', NEW.refunded,
+                'agent_id', NEW.agent_id, 'agent_version', NEW.agent_version, 'mandate_id', NEW.mandate_id, 'mandate_version', NEW.mandate_version,
+                'execution_id', NEW.execution_id, 'reason', NEW.reason, 'created_at', NEW.created_at)
+            ELSE to_jsonb(NEW) - ARRAY['metadata', 'receipt', 'updated_at', 'row_version'] END, actor, request);
         IF NEW.kind = 'refund' THEN
             UPDATE ledger.transactions SET refunded = refunded + NEW.credits, row_version = row_version + 1, updated_at = clock_timestamp(),
                 status = CASE WHEN refunded + NEW.credits = settled THEN 'refunded' ELSE 'partially_refunded' END
@@ -151,12 +157,16 @@ BEGIN
         IF pg_trigger_depth() < 2 AND (OLD.status <> 'requires_approval' OR NEW.settled <> OLD.settled OR NEW.refunded <> OLD.refunded) THEN
             RAISE EXCEPTION 'transaction %: it follows its hold and its refunds', OLD.id USING ERRCODE = 'LL005';
         END IF;
-        INSERT INTO ledger.audit_logs (entity, entity_id, field, old_value, new_value, changed_by, request_id)
-        SELECT 'transactions', NEW.id, c.field, c.old_value, c.new_value, actor, request
-        FROM (VALUES ('status', to_jsonb(OLD.status), to_jsonb(NEW.status)), ('settled', to_jsonb(OLD.settled), to_jsonb(NEW.settled)),
-            ('refunded', to_jsonb(OLD.refunded), to_jsonb(NEW.refunded)), ('reason', to_jsonb(OLD.reason), to_jsonb(NEW.reason)),
-            ('agent_version', to_jsonb(OLD.agent_version), to_jsonb(NEW.agent_version)), ('mandate_version', to_jsonb(OLD.mandate_version), to_jsonb(NEW.mandate_version))
-        ) AS c (field, old_value, new_value) WHERE c.old_value IS DISTINCT FROM c.new_value;
+        WITH audited AS (INSERT INTO ledger.audit_logs (entity, entity_id, field, old_value, new_value, changed_by, request_id)
+            SELECT 'transactions', NEW.id, c.field, c.old_value, c.new_value, actor, request
+            FROM (VALUES ('status', to_jsonb(OLD.status), to_jsonb(NEW.status)), ('settled', to_jsonb(OLD.settled), to_jsonb(NEW.settled)),
+                ('refunded', to_jsonb(OLD.refunded), to_jsonb(NEW.refunded)), ('reason', to_jsonb(OLD.reason), to_jsonb(NEW.reason)),
+                ('agent_version', to_jsonb(OLD.agent_version), to_jsonb(NEW.agent_version)), ('mandate_version', to_jsonb(OLD.mandate_version), to_jsonb(NEW.mandate_version))
+            ) AS c (field, old_value, new_value) WHERE c.old_value IS DISTINCT FROM c.new_value)
+        INSERT INTO ledger.outbox (topic, key, payload)
+        SELECT 'transaction.' || NEW.status, NEW.id, jsonb_build_object('kind', NEW.kind, 'userId', NEW.user_id, 'credits', NEW.credits, 'settled', NEW.settled, 'refunded', NEW.refunded)
+        WHERE NEW.status <> 'authorized';
+        RETURN NULL;
     END IF;
     -- An authorization is of interest to nobody else: the caller has the answer, and what comes of it is told.
     IF NEW.status <> 'authorized' THEN
@@ -171,8 +181,6 @@ CREATE FUNCTION ledger.debit(p_user uuid, p_transaction uuid, p_amount bigint, p
 DECLARE
     rest bigint := p_amount;
     source record;
-    wallet bigint;
-    contra bigint;
 BEGIN
     WHILE rest > 0 LOOP
         IF p_grant IS NULL THEN
@@ -187,13 +195,13 @@ BEGIN
         INSERT INTO ledger.grant_uses (transaction_id, grant_id, amount) VALUES (p_transaction, source.id, least(rest, source.remaining));
         rest := rest - least(rest, source.remaining);
     END LOOP;
-    SELECT account_id INTO wallet FROM ledger.wallets WHERE user_id = p_user;
     IF p_owner IS NULL THEN
-        SELECT id INTO contra FROM ledger.accounts WHERE owner_type = p_owner_type AND owner_id IS NULL AND purpose = p_purpose;
+        INSERT INTO ledger.entries (transaction_id, account_id, amount) VALUES (p_transaction, (SELECT account_id FROM ledger.wallets WHERE user_id = p_user), -p_amount),
+            (p_transaction, (SELECT id FROM ledger.accounts WHERE owner_type = p_owner_type AND owner_id IS NULL AND purpose = p_purpose), p_amount);
     ELSE
-        SELECT id INTO contra FROM ledger.accounts WHERE owner_type = p_owner_type AND owner_id = p_owner AND purpose = p_purpose;
+        INSERT INTO ledger.entries (transaction_id, account_id, amount) VALUES (p_transaction, (SELECT account_id FROM ledger.wallets WHERE user_id = p_user), -p_amount),
+            (p_transaction, (SELECT id FROM ledger.accounts WHERE owner_type = p_owner_type AND owner_id = p_owner AND purpose = p_purpose), p_amount);
     END IF;
-    INSERT INTO ledger.entries (transaction_id, account_id, amount) VALUES (p_transaction, wallet, -p_amount), (p_transaction, contra, p_amount);
 END $$;
 
 CREATE FUNCTION ledger.grant_used() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -263,9 +271,8 @@ BEGIN
         IF posting.known <> posting.legs THEN
             RAISE EXCEPTION 'transaction %: entries of no account', posting.transaction_id USING ERRCODE = 'LL002';
         END IF;
-        INSERT INTO ledger.journal (transaction_id, legs) VALUES (posting.transaction_id, posting.legs);
-        SELECT settled INTO booked FROM ledger.transactions WHERE id = posting.transaction_id;
-        IF booked IS DISTINCT FROM posting.moved THEN
+        INSERT INTO ledger.journal (transaction_id, legs) SELECT id, posting.legs FROM ledger.transactions WHERE id = posting.transaction_id AND settled = posting.moved;
+        IF NOT FOUND THEN
             RAISE EXCEPTION 'transaction %: it does not settle so much', posting.transaction_id USING ERRCODE = 'LL003';
         END IF;
         wallets := wallets + posting.wallets;
@@ -286,7 +293,7 @@ BEGIN
         IF NEW.status <> 'active' THEN
             RAISE EXCEPTION 'mandate %: it begins as active', NEW.id USING ERRCODE = 'LL005';
         END IF;
-        INSERT INTO ledger.mandate_usage (mandate_id) VALUES (NEW.id);
+        INSERT INTO ledger.mandate_usage (mandate_id, user_id, mandate_row) VALUES (NEW.id, NEW.user_id, NEW.row_version);
         RETURN NULL;
     END IF;
     IF (NEW.id, NEW.user_id, NEW.created_at) IS DISTINCT FROM (OLD.id, OLD.user_id, OLD.created_at) THEN
@@ -295,6 +302,7 @@ BEGIN
     IF OLD.status = 'revoked' THEN
         RAISE EXCEPTION 'mandate %: revoked is final', OLD.id USING ERRCODE = 'LL005';
     END IF;
+    UPDATE ledger.mandate_usage SET mandate_row = NEW.row_version WHERE mandate_id = NEW.id;
     RETURN NULL;
 END $$;
 
@@ -321,12 +329,11 @@ BEGIN
         IF NEW.expires_at <= NEW.authorized_at THEN
             RAISE EXCEPTION 'hold %: it ends before it begins', NEW.id USING ERRCODE = 'check_violation', CONSTRAINT = 'holds_expires_check';
         END IF;
-        UPDATE ledger.wallets SET held = held + NEW.amount WHERE user_id = NEW.user_id
-            AND EXISTS (SELECT FROM ledger.transactions t WHERE t.id = NEW.id AND t.user_id = NEW.user_id AND t.agent_id = NEW.agent_id
-                AND t.mandate_id = NEW.mandate_id AND t.credits = NEW.amount AND t.status = 'authorized');
-        IF NOT FOUND THEN
+        IF current_setting('app.checked', true) IS DISTINCT FROM NEW.id::text AND NOT EXISTS (SELECT FROM ledger.transactions t
+            WHERE t.id = NEW.id AND t.user_id = NEW.user_id AND t.agent_id = NEW.agent_id AND t.mandate_id = NEW.mandate_id AND t.credits = NEW.amount AND t.status = 'authorized') THEN
             RAISE EXCEPTION 'hold %: its transaction does not ask for it', NEW.id USING ERRCODE = 'LL002';
         END IF;
+        WITH wallet AS (UPDATE ledger.wallets SET held = held + NEW.amount WHERE user_id = NEW.user_id)
         UPDATE ledger.mandate_usage SET
             active = active + 1, total_count = total_count + 1, total_used = total_used + NEW.amount,
             day_count = day_count + CASE WHEN NEW.authorized_at >= day_start THEN 1 ELSE 0 END,
@@ -349,14 +356,14 @@ BEGIN
     END IF;
     back := NEW.amount - NEW.captured;
     gone := CASE NEW.status WHEN 'captured' THEN 0 ELSE 1 END;
-    UPDATE ledger.wallets SET held = held - NEW.amount WHERE user_id = NEW.user_id;
-    UPDATE ledger.mandate_usage SET
+    WITH wallet AS (UPDATE ledger.wallets SET held = held - NEW.amount WHERE user_id = NEW.user_id),
+    usage AS (UPDATE ledger.mandate_usage SET
         active = active - 1, total_count = total_count - gone, total_used = total_used - back,
         day_count = day_count - CASE WHEN NEW.authorized_at >= day_start THEN gone ELSE 0 END,
         day_used = day_used - CASE WHEN NEW.authorized_at >= day_start THEN back ELSE 0 END,
         week_used = week_used - CASE WHEN NEW.authorized_at >= week_start THEN back ELSE 0 END,
         month_used = month_used - CASE WHEN NEW.authorized_at >= month_start THEN back ELSE 0 END
-    WHERE mandate_id = NEW.mandate_id;
+    WHERE mandate_id = NEW.mandate_id)
     UPDATE ledger.transactions SET settled = NEW.captured, row_version = row_version + 1, updated_at = NEW.resolved_at,
         status = CASE NEW.status WHEN 'captured' THEN 'succeeded' WHEN 'released' THEN 'canceled' ELSE 'expired' END
     WHERE id = NEW.id;

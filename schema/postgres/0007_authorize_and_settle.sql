@@ -100,13 +100,13 @@ BEGIN
         outcome := 'missing';
         RETURN;
     END IF;
-    SELECT m.row_version AS mandate_row, a.row_version AS agent_row, k.fingerprint, k.resource, k.code, k.response,
+    SELECT mu.mandate_row, a.row_version AS agent_row, a.version AS agent_version, k.fingerprint, k.resource, k.code, k.response,
         mu.tz, mu.last_at, mu.day_start, mu.week_start, mu.month_start,
         mu.day_used, mu.week_used, mu.month_used, mu.total_used, mu.day_count, mu.total_count, mu.active
     INTO r
-    FROM ledger.mandates m JOIN ledger.mandate_usage mu ON mu.mandate_id = m.id CROSS JOIN ledger.agents a
+    FROM ledger.mandate_usage mu CROSS JOIN ledger.agents a
         LEFT JOIN ledger.idempotency_keys k ON k.principal = p_principal AND k.key = p_key
-    WHERE m.id = p_mandate AND m.user_id = p_user AND a.id = p_agent;
+    WHERE mu.mandate_id = p_mandate AND mu.user_id = p_user AND a.id = p_agent;
     IF r.fingerprint IS NOT NULL THEN
         outcome := CASE WHEN r.fingerprint = p_fingerprint THEN 'replay' ELSE 'reused' END;
         resource := r.resource;
@@ -115,7 +115,8 @@ BEGIN
         RETURN;
     END IF;
     at := greatest(coalesce(p_now, clock_timestamp()), r.last_at);
-    IF r.mandate_row IS DISTINCT FROM p_mandate_row OR r.agent_row IS DISTINCT FROM p_agent_row OR at < p_from OR at >= p_until THEN
+    -- A row of the same count has the same versions.
+    IF r.mandate_row IS DISTINCT FROM p_mandate_row OR r.agent_row IS DISTINCT FROM p_agent_row OR r.agent_version <> p_agent_version OR at < p_from OR at >= p_until THEN
         outcome := 'stale';
         RETURN;
     END IF;
@@ -171,15 +172,14 @@ BEGIN
         RETURN;
     END IF;
 
-    INSERT INTO ledger.transactions (id, user_id, kind, status, credits, agent_id, agent_version, mandate_id, mandate_version, execution_id, metadata, created_at, updated_at, receipt)
-    VALUES (p_id, p_user, 'execution', 'authorized', p_amount, p_agent, p_agent_version, p_mandate, p_mandate_version, p_execution, p_metadata, at, at,
-        jsonb_build_object('outcome', 'allowed', 'rule', rule, 'available', available, 'day', day_used, 'week', week_used, 'month', month_used,
-            'total', total_used, 'dayCount', day_count, 'count', total_count, 'active', active, 'at', at));
+    outcome := set_config('app.checked', p_id::text, true);
+    WITH key AS (INSERT INTO ledger.idempotency_keys (principal, key, fingerprint, resource) SELECT p_principal, p_key, p_fingerprint, p_id WHERE p_key <> ''),
+    run AS (INSERT INTO ledger.transactions (id, user_id, kind, status, credits, agent_id, agent_version, mandate_id, mandate_version, execution_id, metadata, created_at, updated_at, receipt)
+        VALUES (p_id, p_user, 'execution', 'authorized', p_amount, p_agent, p_agent_version, p_mandate, p_mandate_version, p_execution, p_metadata, at, at,
+            jsonb_build_object('outcome', 'allowed', 'rule', rule, 'available', available, 'day', day_used, 'week', week_used, 'month', month_used,
+                'total', total_used, 'dayCount', day_count, 'count', total_count, 'active', active, 'at', at)))
     INSERT INTO ledger.holds (id, user_id, agent_id, mandate_id, amount, authorized_at, expires_at)
     VALUES (p_id, p_user, p_agent, p_mandate, p_amount, at, at + make_interval(secs => p_hold_seconds));
-    IF p_key <> '' THEN
-        INSERT INTO ledger.idempotency_keys (principal, key, fingerprint, resource) VALUES (p_principal, p_key, p_fingerprint, p_id);
-    END IF;
     response := p_metadata;
     outcome := 'ok';
 END $$;
@@ -199,6 +199,7 @@ BEGIN
     outcome := set_config('app.request_id', p_request, true);
     SELECT * INTO hold FROM ledger.holds WHERE id = p_hold AND (p_owner IS NULL OR user_id = p_owner);
     PERFORM FROM ledger.wallets WHERE user_id = hold.user_id FOR UPDATE;
+    -- Now that nobody else can change it.
     IF p_key <> '' THEN
         SELECT i.fingerprint, i.code, i.resource, i.response INTO k FROM ledger.idempotency_keys i WHERE i.principal = p_principal AND i.key = p_key;
         IF FOUND THEN
