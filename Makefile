@@ -72,6 +72,10 @@ soak-user: FOR = 30s
 soak-user: engines ## Let 64 workers spend the credits of one user for FOR=30s, and print how long that takes them
 	$(GO) test ./ledger/pgstore -run '^TestOneUserOfManyWorkers$$' -count 1 -v -timeout 0 -ledger-hot-for $(FOR)
 
+.PHONY: bench-reconcile
+bench-reconcile: engines ## Compare the charges and the telemetry of a million executions, and measure time and memory; N=10000000
+	$(GO) test ./ledger/reconcile -run '^$$' -bench '^BenchmarkReconcile$$' -benchtime 1x -timeout 60m -recon-bench-executions $(or $(N),1000000)
+
 SEEDS ?= 200
 
 .PHONY: faults

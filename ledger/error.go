@@ -35,6 +35,9 @@ const (
 	CodeApprovalDecided    Code = "approval-decided"        // The approval was given or refused before.
 	CodeApprovalExpired    Code = "approval-expired"        // Nobody decided in time.
 	CodeOwnApproval        Code = "own-approval"            // Who asked for the run may not approve it.
+	CodePaymentsDisabled   Code = "payments-disabled"       // There is no key for Stripe, or Stripe does not take it.
+	CodePaymentRefused     Code = "payment-refused"         // Stripe will not do it; the message is Stripe's.
+	CodeBadSignature       Code = "bad-signature"           // An event was not signed with one of our secrets, or not now.
 	CodeUnavailable        Code = "temporarily-unavailable" // Try again after RetryAfter; nothing is known to have happened.
 	CodeInternal           Code = "internal"                // A defect of ours; details are in the log.
 )
@@ -45,7 +48,7 @@ func Codes() []Code {
 		CodeInvalid, CodeOverflow, CodeUnauthenticated, CodeKeyRevoked, CodeKeyExpired, CodeForbidden, CodeNotFound, CodeConflict,
 		CodeAlreadyExists, CodeVersionMismatch, CodeKeyReused, CodeInProgress, CodeInsufficientFunds, CodeMandateDenied, CodeUserClosed,
 		CodeAgentUnavailable, CodeHoldCaptured, CodeHoldReleased, CodeHoldExpired, CodeCaptureExceedsHold, CodeRefundExceeds,
-		CodeApprovalDecided, CodeApprovalExpired, CodeOwnApproval, CodeUnavailable, CodeInternal,
+		CodeApprovalDecided, CodeApprovalExpired, CodeOwnApproval, CodePaymentsDisabled, CodePaymentRefused, CodeBadSignature, CodeUnavailable, CodeInternal,
 	}
 }
 

@@ -100,6 +100,13 @@ const (
 	KindRefund    TransactionKind = "refund"    // credits of a run given back
 	KindExpiry    TransactionKind = "expiry"    // credits of a grant that have expired
 	KindVoid      TransactionKind = "void"      // credits of a grant taken back
+
+	KindTopUp      TransactionKind = "topup"       // credits bought
+	KindBonus      TransactionKind = "bonus"       // credits given with a top-up
+	KindCardRefund TransactionKind = "card_refund" // money of a top-up given back
+	KindDispute    TransactionKind = "dispute"     // money of a top-up that its payer demands back from the bank
+	KindClawback   TransactionKind = "clawback"    // credits of a top-up or bonus taken back
+	KindRestore    TransactionKind = "restore"     // and given back again
 )
 
 // TransactionStatus is the state of a transaction.
@@ -114,7 +121,17 @@ const (
 	StatusRefunded          TransactionStatus = "refunded"
 	StatusCanceled          TransactionStatus = "canceled" // released, or the approval was rejected
 	StatusExpired           TransactionStatus = "expired"
-	StatusFailed            TransactionStatus = "failed" // approved, but then a rule or the credits forbade it
+	// StatusFailed is a run that was approved, but then a rule or the credits forbade it. Of a top-up it is an attempt to pay
+	// that has failed; another one can succeed.
+	StatusFailed TransactionStatus = "failed"
+
+	// Of top-ups: created, processing and failed become each other, canceled or succeeded; what has succeeded becomes
+	// partially_refunded, refunded or disputed, and back.
+	StatusCreated    TransactionStatus = "created"
+	StatusProcessing TransactionStatus = "processing" // also of card_refund, which then succeeds, fails or is canceled
+	StatusDisputed   TransactionStatus = "disputed"   // also of dispute, which is then won or lost
+	StatusWon        TransactionStatus = "won"
+	StatusLost       TransactionStatus = "lost"
 )
 
 // Transaction is something that happened, or is about to, to a user's credits. What it is about never changes; its status
@@ -127,7 +144,7 @@ type Transaction struct {
 	Credits        Credits           `json:"credits"` // asked for
 	Settled        Credits           `json:"settled"` // moved so far
 	Refunded       Credits           `json:"refunded"`
-	AmountCents    *int64            `json:"amountCents,omitempty"` // what was paid for the credits, of a grant
+	AmountCents    *int64            `json:"amountCents,omitempty"` // what was paid for the credits, or went back
 	Currency       string            `json:"currency,omitempty"`
 	StripePI       string            `json:"stripePi,omitempty"`
 	AgentID        *uuid.UUID        `json:"agentId,omitempty"`
@@ -135,8 +152,8 @@ type Transaction struct {
 	MandateID      *uuid.UUID        `json:"mandateId,omitempty"`
 	MandateVersion int               `json:"mandateVersion,omitempty"`
 	ExecutionID    string            `json:"executionId,omitempty"`
-	ParentID       *uuid.UUID        `json:"parentId,omitempty"` // the run of a refund
-	GrantID        *uuid.UUID        `json:"grantId,omitempty"`  // the grant of an expiry or a void
+	ParentID       *uuid.UUID        `json:"parentId,omitempty"` // the run of a refund; the top-up or bonus of what follows from it
+	GrantID        *uuid.UUID        `json:"grantId,omitempty"`  // the grant of an expiry, void, clawback or restore
 	Reason         string            `json:"reason,omitempty"`
 	Metadata       json.RawMessage   `json:"metadata,omitempty"`
 	Receipt        *Receipt          `json:"receipt,omitempty"`

@@ -18,6 +18,9 @@ type Service interface {
 	Interactions
 	Keys
 	Audits
+	Statistics
+	Forecasts
+	Reconciliations
 	Jobs
 	// Ping tells whether operations can work now.
 	Ping(ctx context.Context) error

@@ -34,9 +34,9 @@ func TestCluster(t *testing.T) {
 
 	// Every table that holds rows is replicated under a path of its own, and has a Distributed table to read and write.
 	local := regexp.MustCompile(`CREATE TABLE IF NOT EXISTS trail\.(\w+)Local `).FindAllStringSubmatch(text, -1)
-	require.Len(t, local, 10)
+	require.Len(t, local, 12)
 	for _, l := range local {
-		require.Contains(t, text, "MergeTree('/clickhouse/tables/{shard}/trail/"+l[1]+"Local', '{replica}')")
+		require.Contains(t, text, "MergeTree('/clickhouse/tables/{shard}/trail/"+l[1]+"Local', '{replica}'")
 		require.Contains(t, text, "CREATE TABLE IF NOT EXISTS trail."+l[1]+" ON CLUSTER 'prod-1' AS trail."+l[1]+"Local\nENGINE = Distributed('prod-1', 'trail', '"+l[1]+"Local', cityHash64(")
 	}
 	require.NotRegexp(t, `ENGINE = \w*MergeTree\n`, text, "no table is for one server only")
@@ -76,13 +76,13 @@ func TestDistributed(t *testing.T) {
 	db := ch.Database(t)
 	migrations, err := schema.ClickHouseMigrations(schema.ClickHouseConfig{Database: db, Cluster: "c"})
 	require.NoError(t, err)
-	replicated := regexp.MustCompile(`Replicated(\w*MergeTree)\('[^']*', '[^']*'\)`)
+	replicated := regexp.MustCompile(`Replicated(\w*MergeTree)\('[^']*', '[^']*'(?:, (\w+))?\)`)
 	settings := regexp.MustCompile(`, replicated_deduplication_window\w* = \d+`)
 	distributed := regexp.MustCompile(`ENGINE = Distributed\('c', '(\w+)', '(\w+)', .*\)$`)
 	for _, m := range migrations {
 		for _, s := range m.Statements {
 			s = strings.ReplaceAll(s, "ON CLUSTER 'c'", "")
-			s = replicated.ReplaceAllString(s, "$1")
+			s = replicated.ReplaceAllString(s, "$1($2)")
 			s = settings.ReplaceAllString(s, "")
 			s = distributed.ReplaceAllString(s, "ENGINE = Merge('$1', '^$2$$')")
 			s = strings.Replace(s, "INSERT INTO "+db+".UserAgentUsageDaily ", "INSERT INTO "+db+".UserAgentUsageDailyLocal ", 1)

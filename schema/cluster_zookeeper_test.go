@@ -72,7 +72,7 @@ func TestClusterBesideZooKeeper(t *testing.T) {
 // replicatedTables are the tables of rows and states: replicated within a shard, with a Distributed table each.
 var replicatedTables = []string{
 	"AgentExecution", "AgentLog", "AgentMetricsDaily", "AgentMetricsHourly", "RequestLog",
-	"SecurityEvents", "Span", "SystemErrors", "SystemMetrics", "UserAgentUsageDaily",
+	"Reconciliation", "ReconciliationRun", "SecurityEvents", "Span", "SystemErrors", "SystemMetrics", "UserAgentUsageDaily",
 }
 
 // everywhereTables are whole on every server.

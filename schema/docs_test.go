@@ -21,7 +21,7 @@ const tablesDocument = "../docs/tables.md"
 
 // documented are the tables and views in the order of the document, with what the database does not say of a view.
 var documented = []struct{ name, about string }{
-	{"AgentExecution", ""},
+	{"AgentExecution", "One row per run of an agent. A run that came in two requests of different content, which a client that repeats itself does not send, has two rows of one id: AgentMetrics and UserAgentUsage count both, and so does the reconciliation with the ledger, which reports it as drift."},
 	{"Span", ""},
 	{"AgentLog", ""},
 	{"RequestLog", ""},
@@ -34,6 +34,8 @@ var documented = []struct{ name, about string }{
 	{"SystemErrorGroups", "View: errors that are the same, with how often they happened and whom they hit."},
 	{"ExecutionDetail", "View: one row per run with its request, its steps' tokens and how many calls, log records and errors it has. What names no run belongs to the outermost run of its trace. To look up one run among very many, add SETTINGS enable_join_runtime_filters_index_analysis = 1."},
 	{"ExecutionTrail", "View with a parameter: everything about one run in order of time. FROM agenttrail.ExecutionTrail(id = '…')."},
+	{"Reconciliation", ""},
+	{"ReconciliationRun", ""},
 	{"ModelPrice", ""},
 	{"AgentMetricsHourly", ""},
 	{"AgentMetricsDaily", ""},

@@ -16,8 +16,8 @@ import (
 const postgresVersionTable = "ledger.schema_migration"
 
 // MigratePostgres brings the database at url, a postgres:// address, to the newest schema and returns the names of
-// the migrations that it applied, oldest first. Each migration is one transaction. A session lock makes a second
-// instance wait for the first.
+// the migrations that it applied, oldest first, those of the ledger before those of its job queue. Each migration is one
+// transaction. A lock makes a second instance wait for the first.
 func MigratePostgres(ctx context.Context, url string) (applied []string, err error) {
 	db, provider, err := openPostgres(ctx, url)
 	if err != nil {
@@ -32,7 +32,8 @@ func MigratePostgres(ctx context.Context, url string) (applied []string, err err
 	if err != nil {
 		return applied, fmt.Errorf("migrate postgres: %w", err)
 	}
-	return applied, nil
+	queue, err := migrateRiver(ctx, url)
+	return append(applied, queue...), err
 }
 
 // PendingPostgres returns the statements that [MigratePostgres] would run on the database at url, without running
@@ -58,7 +59,8 @@ func PendingPostgres(ctx context.Context, url string) (pending []Migration, err 
 		}
 		pending = append(pending, Migration{Version: uint32(s.Source.Version), Name: s.Source.Path, Statements: []string{string(text)}}) //nolint:gosec // Versions are small.
 	}
-	return pending, nil
+	queue, err := pendingRiver(ctx, url)
+	return append(pending, queue...), err
 }
 
 func openPostgres(ctx context.Context, url string) (*sql.DB, *goose.Provider, error) {

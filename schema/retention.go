@@ -17,7 +17,7 @@ import (
 
 // Retention is how many days a table keeps its rows, by its name, counted from the time of the event. Whole partitions
 // are dropped, so rows live up to one partition longer: a day, or a month for SecurityEvents, AgentMetricsHourly,
-// AgentMetricsDaily and UserAgentUsage. A table that is not named keeps what it has, and a new one takes its
+// AgentMetricsDaily, UserAgentUsage, Reconciliation and ReconciliationRun. A table that is not named keeps what it has, and a new one takes its
 // default.
 type Retention map[string]int
 
@@ -33,6 +33,8 @@ var defaultRetention = Retention{
 	"AgentMetricsHourly": 400,
 	"AgentMetricsDaily":  1825,
 	"UserAgentUsage":     1825,
+	"Reconciliation":     400,
+	"ReconciliationRun":  400,
 }
 
 // maxRetention is fifty years: the TTL is a DateTime, which ends in 2106 and starts anew after that, so that rows with a

@@ -75,6 +75,8 @@ var shardingKeys = map[string]string{
 	"AgentMetricsHourly":  "cityHash64(agentId)",
 	"AgentMetricsDaily":   "cityHash64(agentId)",
 	"UserAgentUsageDaily": "cityHash64(agentId)",
+	"Reconciliation":      "cityHash64(executionId)",
+	"ReconciliationRun":   "cityHash64(finishedAt)",
 }
 
 // ClickHouseMigrations returns every migration of the ClickHouse schema, oldest first, with its placeholders filled in.
@@ -130,6 +132,7 @@ func fillStatement(cfg *ClickHouseConfig, s string) ([]string, error) {
 		"${MERGETREE}":                     "MergeTree",
 		"${AGGREGATINGMERGETREE}":          "AggregatingMergeTree",
 		"${REPLACINGMERGETREE}":            "ReplacingMergeTree",
+		"${REPLACINGMERGETREE_VERSION}":    "ReplacingMergeTree(version)",
 		"${EVERYWHERE_REPLACINGMERGETREE}": "ReplacingMergeTree",
 		"${DEDUP_SETTINGS}":                ", non_replicated_deduplication_window = 10000",
 		"${VIEWS_SINCE_MS}":                strconv.FormatInt(cfg.viewsSince, 10),
@@ -176,6 +179,7 @@ func fillCluster(cfg *ClickHouseConfig, s string, values map[string]string) ([]s
 		values["${MERGETREE}"] = "ReplicatedMergeTree" + args
 		values["${AGGREGATINGMERGETREE}"] = "ReplicatedAggregatingMergeTree" + args
 		values["${REPLACINGMERGETREE}"] = "ReplicatedReplacingMergeTree" + args
+		values["${REPLACINGMERGETREE_VERSION}"] = "ReplicatedReplacingMergeTree" + strings.TrimSuffix(args, ")") + ", version)"
 		values["${EVERYWHERE_REPLACINGMERGETREE}"] = "ReplicatedReplacingMergeTree" + everywhere(cfg, table)
 	}
 	if t := createLocal.FindStringSubmatch(s); t != nil {

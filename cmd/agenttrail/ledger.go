@@ -118,8 +118,12 @@ func (s *ledgerService) Start(ctx context.Context) error {
 		settings.Tracer = tracing
 		s.started = append(s.started, shutdownTracing(tracing))
 	}
+	adjustOver, err := s.cfg.Reconciliation.adjustOver()
+	if err != nil {
+		return err
+	}
 	store, err := pgstore.Open(ctx, pgstore.Settings{
-		URL: s.cfg.PostgresURL, MaxConns: s.cfg.Pool.MaxConnections, AcquireTimeout: s.cfg.Pool.AcquireTimeout,
+		URL: s.cfg.PostgresURL, MaxConns: s.cfg.Pool.MaxConnections, AcquireTimeout: s.cfg.Pool.AcquireTimeout, AdjustOver: &adjustOver,
 	})
 	if err != nil {
 		return err
@@ -130,10 +134,22 @@ func (s *ledgerService) Start(ctx context.Context) error {
 		return fmt.Errorf("register metrics of pool: %w", err)
 	}
 
-	runner, err := jobs.New(store, ledgerJobs(store, s.cfg, registry), s.logger, registry)
+	payments, err := s.newPayments(store, registry)
 	if err != nil {
 		return err
 	}
+	settings.Payments = payments.service
+	telemetry, err := s.telemetryJobs(store, registry)
+	if err != nil {
+		return err
+	}
+	runner, err := jobs.New(ctx, jobs.Settings{
+		URL: s.cfg.PostgresURL, Locker: store, Jobs: slices.Concat(ledgerJobs(store, s.cfg, registry), payments.jobs(), telemetry), Workers: payments.workers(), Logger: s.logger, Registry: registry,
+	})
+	if err != nil {
+		return err
+	}
+	payments.runner = runner
 	if err := runner.Start(ctx); err != nil {
 		return err
 	}

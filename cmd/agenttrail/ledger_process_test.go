@@ -33,7 +33,13 @@ type ledgerDB struct {
 
 func newLedgerDB(t *testing.T) *ledgerDB {
 	t.Helper()
-	db := &ledgerDB{url: enginetest.StartPostgres(t).Database(t)}
+	return newLedgerDBOn(t, enginetest.StartPostgres(t))
+}
+
+// newLedgerDBOn makes one on a server that others use too.
+func newLedgerDBOn(t *testing.T, pg *enginetest.PG) *ledgerDB {
+	t.Helper()
+	db := &ledgerDB{url: pg.Database(t)}
 	_, err := schema.MigratePostgres(t.Context(), db.url)
 	require.NoError(t, err)
 	db.store, err = pgstore.Open(t.Context(), pgstore.Settings{URL: db.url, MaxConns: 4})

@@ -38,7 +38,12 @@ type ledgerConfig struct {
 		SealEvery     time.Duration `yaml:"seal_every"`
 		MaintainEvery time.Duration `yaml:"maintain_every"`
 	} `yaml:"jobs"`
-	Telemetry struct {
+	Stripe         stripeConfig         `yaml:"stripe"`
+	Packages       []packageConfig      `yaml:"packages"`
+	ClickHouse     clickHouseConfig     `yaml:"clickhouse"`
+	Reconciliation reconciliationConfig `yaml:"reconciliation"`
+	Forecast       forecastConfig       `yaml:"forecast"`
+	Telemetry      struct {
 		OTLPEndpoint string `yaml:"otlp_endpoint"`
 		Environment  string `yaml:"environment"`
 	} `yaml:"telemetry"`
@@ -116,6 +121,8 @@ func (c *ledgerConfig) Validate() error {
 			errs = append(errs, fmt.Errorf("%s: must be more than 0", n.key))
 		}
 	}
+	errs = append(errs, c.validatePayments()...)
+	errs = append(errs, c.validateTelemetry()...)
 	if c.Stop.Delay < 0 {
 		errs = append(errs, errors.New("stop::delay: must not be negative"))
 	}
@@ -131,5 +138,7 @@ func (c *ledgerConfig) Validate() error {
 func (c *ledgerConfig) override(listen, url, otlp string) {
 	c.Listen = cmp.Or(listen, c.Listen)
 	c.PostgresURL = cmp.Or(url, c.PostgresURL, os.Getenv(envPostgresURL))
+	c.Stripe.override()
+	c.ClickHouse.override()
 	c.Telemetry.OTLPEndpoint = cmp.Or(otlp, c.Telemetry.OTLPEndpoint)
 }

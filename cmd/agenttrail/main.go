@@ -66,6 +66,7 @@ func newRootCommand() *cobra.Command {
 		newLedgerCommand(),
 		newKeysCommand(),
 		newVerifyCommand(),
+		newReconcileCommand(),
 		newMigrateCommand(),
 		newRepriceCommand(),
 		newDeadLetterCommand(),

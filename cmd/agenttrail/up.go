@@ -42,6 +42,7 @@ type upConfig struct {
 	healthAddr     string
 	metricsAddr    string
 	ledgerAddr     string
+	ledgerConfig   string
 	prices         string
 	demo           bool
 	lasts          time.Duration
@@ -56,6 +57,9 @@ func newUpCommand() *cobra.Command {
 		Long: `Run everything on this machine: ClickHouse and Postgres as child processes, the migrations, the collector and the ledger.
 
 The first start makes an API key of the ledger with every scope, and writes it into the data folder, readable for you only.
+
+Credits can be bought with ` + envStripeKey + ` and ` + envStripeSecrets + ` set; without them all else works. With a test key,
+and no packages in --ledger-config, there are sample packages.
 
 Ctrl-C stops all of it in order, losing nothing. The data stays in the data folder, and the next start goes on with it.
 Set ` + envClickHouseURL + ` or ` + envPostgresURL + ` to use a server of your own instead of an embedded engine.`,
@@ -77,6 +81,7 @@ Set ` + envClickHouseURL + ` or ` + envPostgresURL + ` to use a server of your o
 	f.StringVar(&cfg.healthAddr, "health-addr", collector.DefaultHealthAddr, "address of the collector's health check")
 	f.StringVar(&cfg.metricsAddr, "metrics-addr", collector.DefaultMetricsAddr, "address of the collector's Prometheus metrics")
 	f.StringVar(&cfg.ledgerAddr, "ledger-addr", httpapi.DefaultAddr, "address of the ledger's HTTP API")
+	f.StringVar(&cfg.ledgerConfig, "ledger-config", "", "configuration file of the ledger, as \"agenttrail ledger config\" prints it; its addresses are not used")
 	f.StringVar(&cfg.prices, "prices", "", "file of model prices for new runs and for the database, instead of the shipped ones; give it at every start")
 	f.BoolVar(&cfg.demo, "demo", false, "send the traffic of a simulated agent marketplace")
 	f.DurationVar(&cfg.lasts, "for", 0, "stop after this time; 0 goes on until it is interrupted")
@@ -101,6 +106,10 @@ func up(ctx context.Context, cfg upConfig, out, logs io.Writer) (err error) {
 	}()
 
 	if err := cfg.checkPorts(ctx); err != nil {
+		return err
+	}
+	ledgerCfg, err := cfg.ledger()
+	if err != nil {
 		return err
 	}
 	var list *schema.Prices
@@ -156,7 +165,9 @@ func up(ctx context.Context, cfg upConfig, out, logs io.Writer) (err error) {
 	at := col.Addrs()
 	running.OTLPGRPC, running.OTLPHTTP, running.Health, running.Metrics = at.GRPC, at.HTTP, at.Health, at.Metrics
 
-	money := newLedgerService(cfg.ledger(running), logger)
+	ledgerCfg.PostgresURL, ledgerCfg.Telemetry.OTLPEndpoint = running.Postgres, running.OTLPGRPC
+	ledgerCfg.ClickHouse.URL, ledgerCfg.ClickHouse.Database = running.ClickHouse, cfg.marketplace.Database
+	money := newLedgerService(ledgerCfg, logger)
 	stops = append(stops, money.Shutdown)
 	if err := money.Start(ctx); err != nil {
 		return err
@@ -201,12 +212,21 @@ func up(ctx context.Context, cfg upConfig, out, logs io.Writer) (err error) {
 	return err
 }
 
-// ledger is the configuration of the ledger beside what runs already.
-func (cfg upConfig) ledger(running addresses) ledgerConfig {
-	c := newDefaultLedgerConfig()
-	c.Listen, c.PostgresURL = cfg.ledgerAddr, running.Postgres
-	c.Telemetry.OTLPEndpoint = running.OTLPGRPC
-	return c
+// ledger is the configuration of the ledger, but for where the others are that run beside it.
+func (cfg upConfig) ledger() (ledgerConfig, error) {
+	c, err := loadLedgerConfig(cfg.ledgerConfig)
+	if err != nil {
+		return c, usageError{err}
+	}
+	c.Listen, c.PostgresURL, c.Telemetry.OTLPEndpoint = cfg.ledgerAddr, "postgres://", ""
+	c.Stripe.override()
+	if len(c.Packages) == 0 && !strings.Contains(c.Stripe.APIKey, "_live_") {
+		c.Packages = samplePackages
+	}
+	if err := c.Validate(); err != nil {
+		return c, usageError{err}
+	}
+	return c, nil
 }
 
 // checkPorts looks whether the ports of the collector and the ledger are free before anything is started, so that the error can name the

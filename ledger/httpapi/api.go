@@ -30,7 +30,9 @@ const (
 // Settings says what an [API] works with.
 type Settings struct {
 	Service ledger.Service
-	Logger  *slog.Logger
+	// Payments sells credits; nil sells none.
+	Payments ledger.Payments
+	Logger   *slog.Logger
 	// Registry is where /metrics reads from, and where the API registers its own; nil makes one.
 	Registry *prometheus.Registry
 	// Tracer gets a server span per request; nil makes none.
@@ -52,6 +54,7 @@ type Settings struct {
 // API is the handler of everything that the ledger serves over HTTP.
 type API struct {
 	service  ledger.Service
+	payments ledger.Payments
 	logger   *slog.Logger
 	registry *prometheus.Registry
 	tracer   trace.Tracer
@@ -75,6 +78,9 @@ func New(s Settings) (*API, error) {
 	s.MaxInFlight = orDefault(s.MaxInFlight, DefaultMaxInFlight)
 	s.MaxInFlightPerKey = orDefault(s.MaxInFlightPerKey, DefaultMaxInFlightPerKey)
 	s.RequestTimeout = orDefault(s.RequestTimeout, DefaultRequestTimeout)
+	if s.Payments == nil {
+		s.Payments = noPayments{}
+	}
 	if s.Registry == nil {
 		s.Registry = prometheus.NewRegistry()
 	}
@@ -89,7 +95,7 @@ func New(s Settings) (*API, error) {
 		return nil, fmt.Errorf("register metrics of ledger API: %w", err)
 	}
 	a := &API{
-		service: s.Service, logger: s.Logger, registry: s.Registry, tracer: newTracer(s.Tracer, s.Version), metrics: m, settings: s,
+		service: s.Service, payments: s.Payments, logger: s.Logger, registry: s.Registry, tracer: newTracer(s.Tracer, s.Version), metrics: m, settings: s,
 		mux: http.NewServeMux(), flight: newFlight(s.MaxInFlight, s.MaxInFlightPerKey), pending: newPendingKeys(),
 		draining: make(chan struct{}),
 	}
@@ -100,6 +106,7 @@ func New(s Settings) (*API, error) {
 	servePage(a.mux)
 	a.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answerHealth(w, http.StatusOK, "ok") })
 	a.mux.HandleFunc("GET /readyz", a.ready)
+	a.mux.HandleFunc("POST "+webhookPath, a.receiveEvent)
 	a.mux.Handle("GET /metrics", promhttp.HandlerFor(s.Registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
 	return a, nil
 }

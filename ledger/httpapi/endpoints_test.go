@@ -32,7 +32,7 @@ func (w *world) describe(t *testing.T) *description {
 }
 
 // elsewhere are the problems that any operation can have and that have tests of their own.
-var elsewhere = []string{"internal", "temporarily-unavailable", "too-many-requests", "request-timeout", "request-in-progress"}
+var elsewhere = []string{"internal", "temporarily-unavailable", "too-many-requests", "request-timeout", "request-in-progress", "payments-disabled"}
 
 // finding is a bad input with the problem that it got.
 type finding struct{ where, what, problem string }
@@ -73,6 +73,9 @@ func TestEveryEndpoint(t *testing.T) { //nolint:tparallel // The group ends when
 func checkOperation(t *testing.T, w *world, d *description, op *described) []finding {
 	t.Helper()
 	sample, ok := samples[op.ID]
+	if !ok {
+		sample, ok = reconciliationSamples()[op.ID]
+	}
 	require.True(t, ok, "there is no sample of %s", op.ID)
 	c := w.customer(t)
 	var list []finding
@@ -154,7 +157,7 @@ func checkOperation(t *testing.T, w *world, d *description, op *described) []fin
 		other.body = anotherBody(good.body)
 		expect(badInput{where: "header.Idempotency-Key", what: "used for another body", problem: "idempotency-key-reused"}, other)
 	}
-	for _, s := range states[op.ID] {
+	for _, s := range slices.Concat(states[op.ID], reconciliationStates()[op.ID]) {
 		sent := s.make(w.customer(t))
 		if sent.key == "" {
 			sent.key = w.admin
@@ -186,7 +189,7 @@ func anotherBody(body any) any {
 	if !ok {
 		return map[string]any{}
 	}
-	for _, name := range []string{"reason", "name", "displayName", "executionId", "provider"} {
+	for _, name := range []string{"reason", "name", "displayName", "executionId", "provider", "paymentMethod"} {
 		if text, ok := m[name].(string); ok {
 			m[name] = text + " too"
 			return m

@@ -77,6 +77,7 @@ var (
 // problems are all types, in the order of the documentation.
 var problems = []*Problem{
 	ProblemMalformed, ProblemKeyMissing,
+	{Code: ledger.CodeBadSignature, Status: http.StatusBadRequest, Title: "The event is not signed as it should be", Help: "For Stripe's events: compare the signing secret of the endpoint with the configuration, and the clocks"},
 	ProblemUnauthenticated,
 	{Code: ledger.CodeKeyRevoked, Status: http.StatusUnauthorized, Title: "The API key was revoked", Help: "Use its successor, or ask for another"},
 	{Code: ledger.CodeKeyExpired, Status: http.StatusUnauthorized, Title: "The API key has expired", Help: "Use its successor, or ask for another"},
@@ -100,8 +101,10 @@ var problems = []*Problem{
 	{Code: ledger.CodeOverflow, Status: http.StatusUnprocessableEntity, Title: "An amount is out of range", Help: "Amounts go up to 9223372036854.775807 credits, and so do their sums"},
 	{Code: ledger.CodeKeyReused, Status: http.StatusUnprocessableEntity, Title: "The Idempotency-Key was used for another request", Help: "Use a new key for a new request; with the same key, send exactly the same request"},
 	{Code: ledger.CodeCaptureExceedsHold, Status: http.StatusUnprocessableEntity, Title: "More was to be captured than is held", Help: "Capture at most what the hold has"},
-	{Code: ledger.CodeRefundExceeds, Status: http.StatusUnprocessableEntity, Title: "More was to be refunded than was captured", Help: "Refund at most what was captured and not refunded yet"},
+	{Code: ledger.CodeRefundExceeds, Status: http.StatusUnprocessableEntity, Title: "More was to be refunded than was captured", Help: "Refund at most what was captured and not refunded yet; of a top-up, what was paid and whose credits are there"},
+	{Code: ledger.CodePaymentRefused, Status: http.StatusUnprocessableEntity, Title: "Stripe refuses the payment", Help: "The member detail has Stripe's reason; ask again with a new Idempotency-Key when it is gone"},
 	ProblemPreconditionRequired, ProblemTooMany, ProblemInternal, ProblemUnavailable,
+	{Code: ledger.CodePaymentsDisabled, Status: http.StatusServiceUnavailable, Title: "Credits cannot be bought here", Help: "Whoever runs the service has to configure a key for Stripe; everything else works"},
 }
 
 // Problems are all types of problems that the API answers with, by status.

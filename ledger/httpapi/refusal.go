@@ -35,7 +35,7 @@ func (a *API) refuse(ctx context.Context, err error) *Details {
 	if !ok {
 		p, e = ProblemInternal, &ledger.Error{Code: ledger.CodeInternal, Err: err}
 	}
-	if p.Status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
+	if p.Status >= http.StatusInternalServerError && p.Code != ledger.CodePaymentsDisabled && !errors.Is(err, context.Canceled) {
 		recordFailure(ctx, err)
 		if p == ProblemInternal || a.quiet.pass(time.Now()) {
 			a.logger.LogAttrs(ctx, slog.LevelError, "request failed", slog.String("problem", string(p.Code)), slog.String("request_id", requestOf(ctx).id), slog.Any("error", err))
@@ -49,7 +49,7 @@ func (a *API) refuse(ctx context.Context, err error) *Details {
 		d.Errors = append(d.Errors, FieldError{Location: locationOf(f.Field), Message: f.Message})
 	}
 	d.Violations, d.Receipt = e.Violations, e.Receipt
-	if p.Status == http.StatusServiceUnavailable || p.Code == ledger.CodeInProgress {
+	if p.Status == http.StatusServiceUnavailable && p.Code != ledger.CodePaymentsDisabled || p.Code == ledger.CodeInProgress {
 		after := e.RetryAfter
 		if after <= 0 {
 			after = retrySoon

@@ -15,9 +15,12 @@ func (a *API) register() {
 	a.registerApprovals()
 	a.registerMandates()
 	a.registerGrants()
+	a.registerPayments()
 	a.registerUsers()
 	a.registerInteractions()
 	a.registerAgents()
+	a.registerStatistics()
+	a.registerReconciliation()
 	a.registerKeys()
 	a.registerAudit()
 }

@@ -155,8 +155,8 @@ func (a *API) registerRuns() {
 		UserID      uuid.UUID                `query:"userId" doc:"Only those of this user"`
 		AgentID     uuid.UUID                `query:"agentId" doc:"Only runs of this agent"`
 		MandateID   uuid.UUID                `query:"mandateId" doc:"Only runs under this mandate"`
-		Kind        ledger.TransactionKind   `query:"kind" enum:"execution,grant,refund,expiry,void" doc:"Only those of this kind"`
-		Status      ledger.TransactionStatus `query:"status" enum:"requires_approval,authorized,succeeded,partially_refunded,refunded,canceled,expired,failed" doc:"Only those in this state"`
+		Kind        ledger.TransactionKind   `query:"kind" enum:"execution,grant,refund,expiry,void,topup,bonus,card_refund,dispute,clawback,restore" doc:"Only those of this kind"`
+		Status      ledger.TransactionStatus `query:"status" enum:"requires_approval,authorized,succeeded,partially_refunded,refunded,canceled,expired,failed,created,processing,disputed,won,lost" doc:"Only those in this state"`
 		ExecutionID string                   `query:"executionId" maxLength:"255" doc:"Only the one of this run"`
 	},
 	) (*listAnswer[ledger.Transaction], error) {

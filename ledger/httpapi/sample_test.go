@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+
+	"github.com/agenttrail/agenttrail/internal/stripetest"
 )
 
 // samples make, for each operation of the description, a request that succeeds.
@@ -101,6 +103,22 @@ var samples = map[string]func(c *customer) call{
 	},
 	"voidGrant": func(c *customer) call {
 		return call{method: "POST", path: "/v1/grants/" + c.w.grant(c.t, c.user, "1") + "/void", body: map[string]any{"reason": "by mistake"}}
+	},
+	"listPackages": func(*customer) call { return call{method: "GET", path: "/v1/packages"} },
+	"topUp": func(c *customer) call {
+		return call{method: "POST", path: "/v1/topups", body: map[string]any{"userId": c.user, "package": "starter", "paymentMethod": stripetest.CardPays}}
+	},
+	"listTopUps": func(c *customer) call {
+		return call{method: "GET", path: "/v1/topups?userId=" + c.user + "&status=succeeded"}
+	},
+	"getTopUp": func(c *customer) call {
+		return call{method: "GET", path: "/v1/topups/" + c.w.topUp(c.t, c, stripetest.CardPays)}
+	},
+	"cancelTopUp": func(c *customer) call {
+		return call{method: "POST", path: "/v1/topups/" + c.w.topUp(c.t, c, "") + "/cancel"}
+	},
+	"refundTopUp": func(c *customer) call {
+		return call{method: "POST", path: "/v1/topups/" + c.w.topUp(c.t, c, stripetest.CardPays) + "/refunds", body: map[string]any{"amountCents": 300, "reason": "because"}}
 	},
 	"createUser": func(c *customer) call {
 		return call{method: "POST", path: "/v1/users", body: map[string]any{

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/agenttrail/agenttrail/internal/stripetest"
 	"github.com/agenttrail/agenttrail/ledger"
 )
 
@@ -18,7 +19,8 @@ type state struct {
 // ownerless are operations that have nothing that belongs to one user alone: lists show each key what it may see, agents
 // are for all, and keys and trails are the platform's.
 var ownerless = []string{
-	"listHolds", "listTransactions", "listEntries", "listApprovals", "listMandates", "listGrants", "listUsers", "listAgents", "listKeys",
+	"listPackages", "listTopUps", "listHolds", "listTransactions", "listEntries", "listApprovals", "listMandates", "listGrants", "listUsers", "listAgents", "listKeys",
+	"listDifferences", "listReconciliations", "listDecisions", "adjust", "waive", "approveAdjustment", "rejectAdjustment", "getAgentStatistics", "getAgentForecast",
 	"closeUser", "getAgent", "listVersions", "getOwnKey", "createUser", "listAudit", "verifyAudit", "createKey", "getKey", "revokeKey", "rotateKey",
 }
 
@@ -164,6 +166,39 @@ var states = map[string][]state{
 			id := c.w.grant(c.t, c.user, "1")
 			c.w.must(c.t, call{method: "POST", path: "/v1/grants/" + id + "/void"})
 			return call{method: "POST", path: "/v1/grants/" + id + "/void"}
+		}},
+	},
+	"topUp": {
+		{"package that is not for sale", "invalid-request", func(c *customer) call {
+			return call{method: "POST", path: "/v1/topups", body: map[string]any{"userId": c.user, "package": "gold"}}
+		}},
+		{"user that is nobody", "not-found", func(c *customer) call {
+			return call{method: "POST", path: "/v1/topups", body: map[string]any{"userId": nobody, "package": "starter"}}
+		}},
+		{"closed user", "user-closed", func(c *customer) call {
+			c.w.close(c.t, c.user)
+			return call{method: "POST", path: "/v1/topups", body: map[string]any{"userId": c.user, "package": "starter"}}
+		}},
+		{"price that Stripe does not take", "payment-refused", func(c *customer) call {
+			return call{method: "POST", path: "/v1/topups", body: map[string]any{"userId": c.user, "package": "tiny"}}
+		}},
+	},
+	"cancelTopUp": {
+		{"top-up that was paid", "conflict", func(c *customer) call {
+			return call{method: "POST", path: "/v1/topups/" + c.w.topUp(c.t, c, stripetest.CardPays) + "/cancel"}
+		}},
+	},
+	"refundTopUp": {
+		{"top-up that was not paid", "conflict", func(c *customer) call {
+			return call{method: "POST", path: "/v1/topups/" + c.w.topUp(c.t, c, "") + "/refunds"}
+		}},
+		{"more than was paid", "refund-exceeds-captured", func(c *customer) call {
+			return call{method: "POST", path: "/v1/topups/" + c.w.topUp(c.t, c, stripetest.CardPays) + "/refunds", body: map[string]any{"amountCents": 1001}}
+		}},
+		{"payment that was refunded in Stripe's dashboard", "payment-refused", func(c *customer) call {
+			id := c.w.topUp(c.t, c, stripetest.CardPays)
+			c.w.stripe.Refund(c.w.must(c.t, call{method: "GET", path: "/v1/topups/" + id}).text1("stripePi"), 1000)
+			return call{method: "POST", path: "/v1/topups/" + id + "/refunds"}
 		}},
 	},
 	"createUser": {

@@ -19,9 +19,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/agenttrail/agenttrail/internal/enginetest"
+	"github.com/agenttrail/agenttrail/internal/stripetest"
 	"github.com/agenttrail/agenttrail/ledger"
 	"github.com/agenttrail/agenttrail/ledger/httpapi"
 	"github.com/agenttrail/agenttrail/ledger/pgstore"
+	"github.com/agenttrail/agenttrail/ledger/stripepay"
 	"github.com/agenttrail/agenttrail/schema"
 )
 
@@ -33,6 +35,8 @@ type world struct {
 	registry *prometheus.Registry
 	server   *httptest.Server
 	logs     *lockedBuffer
+	payments *stripepay.Service
+	stripe   *stripetest.Fake
 
 	// Secrets of keys. Those with a scope in their name have that alone and act for the platform.
 	admin, execute, manage, approve string
@@ -46,7 +50,13 @@ func setup(t *testing.T, change ...func(*httpapi.Settings)) *world {
 	_, err := schema.MigratePostgres(t.Context(), w.url)
 	require.NoError(t, err)
 	w.store = openStore(t, w.url)
-	settings := httpapi.Settings{Service: w.store, Logger: slog.New(slog.NewTextHandler(w.logs, nil)), Registry: w.registry, Version: "test"}
+	w.stripe = stripetest.New(t)
+	w.payments, err = stripepay.New(stripepay.Settings{
+		Book: w.store, Logger: slog.New(slog.NewTextHandler(w.logs, nil)), Registry: w.registry, APIKey: stripetest.Key, APIURL: w.stripe.URL,
+		WebhookSecrets: []string{stripetest.Secret}, Packages: packages,
+	})
+	require.NoError(t, err)
+	settings := httpapi.Settings{Service: w.store, Payments: w.payments, Logger: slog.New(slog.NewTextHandler(w.logs, nil)), Registry: w.registry, Version: "test"}
 	for _, c := range change {
 		c(&settings)
 	}
@@ -71,6 +81,12 @@ func setup(t *testing.T, change ...func(*httpapi.Settings)) *world {
 	return w
 }
 
+// packages are what the test's ledgers sell. Stripe takes no payment of the second.
+var packages = []ledger.Package{
+	{ID: "starter", Name: "Starter", AmountCents: 1000, Currency: "EUR", Credits: 100 * ledger.Credit, BonusCredits: 10 * ledger.Credit, ValidDays: 365, BonusDays: 30},
+	{ID: "tiny", Name: "Tiny", AmountCents: 1, Currency: "EUR", Credits: ledger.Credit},
+}
+
 func openStore(t *testing.T, url string) *pgstore.Store {
 	t.Helper()
 	store, err := pgstore.Open(t.Context(), pgstore.Settings{URL: url, MaxConns: 12})
@@ -84,7 +100,7 @@ func (w *world) behind(t *testing.T, store *pgstore.Store, change func(*httpapi.
 	t.Helper()
 	other := *w
 	other.store, other.registry = store, prometheus.NewRegistry()
-	settings := httpapi.Settings{Service: store, Logger: slog.New(slog.NewTextHandler(w.logs, nil)), Registry: other.registry, Version: "test"}
+	settings := httpapi.Settings{Service: store, Payments: w.payments, Logger: slog.New(slog.NewTextHandler(w.logs, nil)), Registry: other.registry, Version: "test"}
 	if change != nil {
 		change(&settings)
 	}
@@ -274,6 +290,12 @@ func (w *world) run(t *testing.T, c *customer, amount string) reply {
 	return w.must(t, call{method: "POST", path: "/v1/authorizations", key: w.execute, body: map[string]any{
 		"userId": c.user, "mandateId": c.mandate, "agent": c.slug, "amount": amount,
 	}})
+}
+
+// topUp buys credits, with a payment method or none, and returns the id.
+func (w *world) topUp(t *testing.T, c *customer, method string) string {
+	t.Helper()
+	return w.must(t, call{method: "POST", path: "/v1/topups", body: map[string]any{"userId": c.user, "package": "starter", "paymentMethod": method}}).text1("id")
 }
 
 // hold authorizes a run and returns the id of its hold.

@@ -1,5 +1,3 @@
-// Package jobs runs what the ledger does by itself at intervals: expiring holds, sealing audit trails, making
-// partitions. Several instances of the service may run the same jobs; a lock lets one at a time do each.
 package jobs
 
 import (
@@ -10,71 +8,137 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
 )
 
-// Job is something to do again and again.
-type Job struct {
-	// Name identifies the job among all instances.
-	Name string
-	// Every is the time from the end of one run to the beginning of the next.
-	Every time.Duration
-	// Run does it once and returns how many things it dealt with. When there is more to do at once it says so.
-	Run func(ctx context.Context) (done int, more bool, err error)
-}
+// Schema is the schema in Postgres that has the queue; package schema makes it under the same name.
+const Schema = "river"
+
+const (
+	// maxConns is the size of the queue's own pool: one connection listens, the others fetch and finish jobs. What jobs
+	// do, they do on connections of the store.
+	maxConns = 4
+	// maxWorkers is how many jobs run at once in one instance. Each job at an interval keeps a connection of the store
+	// for its lock.
+	maxWorkers = 4
+	// rescueAfter is when a job whose instance has died is tried again.
+	rescueAfter = 2 * time.Minute
+	// keepDone is for how long rows of jobs that are done stay, and keepFailed of those that have failed for good.
+	keepDone, keepFailed = time.Hour, 7 * 24 * time.Hour
+	// firstPause and lastPause are between attempts to start on a database that does not answer.
+	firstPause, lastPause = 200 * time.Millisecond, 5 * time.Second
+)
 
 // Locker lets one instance at a time run a job.
 type Locker interface {
-	// Exclusive runs f while no other instance runs one under the same name. It does nothing, and says so, when
-	// another does.
+	// Exclusive runs f while no other instance runs one under the same name. It does nothing, and says so, when another
+	// does.
 	Exclusive(ctx context.Context, name string, f func(ctx context.Context) error) (ran bool, err error)
 }
 
-// runTimeout bounds one run of a job, so that a lock is never held for good.
-const runTimeout = time.Minute
+// Settings are what a [Runner] needs.
+type Settings struct {
+	URL      string                // of the database, postgres://…
+	Locker   Locker                // for jobs at intervals
+	Jobs     []Job                 // at intervals
+	Workers  []Registration        // for jobs that are inserted
+	Logger   *slog.Logger          // gets what fails
+	Registry prometheus.Registerer // gets the metrics
+}
+
+// Registration adds a worker for one kind of job.
+type Registration func(*river.Workers) error
+
+// Work registers a worker for jobs that are inserted with args of type T. See [river.Worker] for what it may set.
+func Work[T river.JobArgs](worker river.Worker[T]) Registration {
+	return func(all *river.Workers) error { return river.AddWorkerSafely(all, worker) }
+}
 
 // Runner runs jobs from Start until Shutdown.
 type Runner struct {
-	locker  Locker
-	jobs    []Job
-	logger  *slog.Logger
-	runs    *prometheus.CounterVec
-	done    *prometheus.CounterVec
-	last    *prometheus.GaugeVec
-	seconds *prometheus.HistogramVec
+	pool   *pgxpool.Pool
+	client *river.Client[pgx.Tx]
 
 	mu      sync.Mutex
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
 
-// New makes a runner and registers its metrics.
-func New(locker Locker, list []Job, logger *slog.Logger, registry prometheus.Registerer) (*Runner, error) {
-	r := &Runner{
-		locker: locker, jobs: list, logger: logger,
-		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "agenttrail_ledger_job_runs_total", Help: "Runs of each job by outcome: success, failure, or skipped because another instance was at it.",
-		}, []string{"job", "outcome"}),
-		done: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "agenttrail_ledger_job_items_total", Help: "Things that each job dealt with.",
-		}, []string{"job"}),
-		last: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "agenttrail_ledger_job_last_success_timestamp_seconds", Help: "When each job last succeeded in this instance.",
-		}, []string{"job"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "agenttrail_ledger_job_duration_seconds", Help: "How long runs of each job took.",
-			Buckets: []float64{.005, .05, .5, 5, 50},
-		}, []string{"job"}),
+// New makes a runner and registers its metrics. It does not wait for the database.
+func New(ctx context.Context, s Settings) (*Runner, error) {
+	m, err := newMetrics(s.Registry)
+	if err != nil {
+		return nil, err
 	}
-	for _, c := range []prometheus.Collector{r.runs, r.done, r.last, r.seconds} {
-		if err := registry.Register(c); err != nil {
-			return nil, fmt.Errorf("register metrics of jobs: %w", err)
+	cfg, err := pgxpool.ParseConfig(s.URL)
+	if err != nil {
+		return nil, fmt.Errorf("read address of jobs: %w", err)
+	}
+	cfg.MaxConns = maxConns
+	cfg.ConnConfig.ConnectTimeout = 5 * time.Second
+	cfg.ConnConfig.RuntimeParams["application_name"] = "agenttrail-jobs"
+	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open jobs: %w", err)
+	}
+	fail := func(err error) (*Runner, error) {
+		pool.Close()
+		return nil, err
+	}
+	workers := river.NewWorkers()
+	intervals := newIntervals(s.Locker, s.Jobs)
+	for _, add := range append([]Registration{Work(intervals)}, s.Workers...) {
+		if err := add(workers); err != nil {
+			return fail(fmt.Errorf("register worker: %w", err))
 		}
 	}
-	return r, nil
+	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
+		Schema:                      Schema,
+		Logger:                      slog.New(quiet{s.Logger.Handler()}),
+		Queues:                      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: maxWorkers}},
+		Workers:                     workers,
+		FetchOnlyKnownKinds:         true, // Another release, with more kinds, may share the queue.
+		PeriodicJobs:                intervals.schedule(),
+		Middleware:                  []rivertype.Middleware{m},
+		ErrorHandler:                &reporter{s.Logger},
+		JobTimeout:                  DefaultTimeout,
+		RescueStuckJobsAfter:        rescueAfter,
+		CompletedJobRetentionPeriod: keepDone,
+		CancelledJobRetentionPeriod: keepFailed,
+		DiscardedJobRetentionPeriod: keepFailed,
+	})
+	if err != nil {
+		return fail(fmt.Errorf("open jobs: %w", err))
+	}
+	if err := s.Registry.Register(newQueueMetrics(pool)); err != nil {
+		return fail(fmt.Errorf("register metrics of the queue: %w", err))
+	}
+	return &Runner{pool: pool, client: client}, nil
 }
 
-// Start begins to run the jobs, each at once for the first time. It may be called once.
+// Insert puts a job into the queue.
+func (r *Runner) Insert(ctx context.Context, args river.JobArgs, opts *river.InsertOpts) error {
+	if _, err := r.client.Insert(ctx, args, opts); err != nil {
+		return fmt.Errorf("insert job %s: %w", args.Kind(), err)
+	}
+	return nil
+}
+
+// InsertTx puts a job into the queue when the transaction commits, and only then.
+func (r *Runner) InsertTx(ctx context.Context, tx pgx.Tx, args river.JobArgs, opts *river.InsertOpts) error {
+	if _, err := r.client.InsertTx(ctx, tx, args, opts); err != nil {
+		return fmt.Errorf("insert job %s: %w", args.Kind(), err)
+	}
+	return nil
+}
+
+// Start begins to run jobs, as soon as the database answers. It may be called once.
 func (r *Runner) Start(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -82,10 +146,25 @@ func (r *Runner) Start(ctx context.Context) error {
 		return errors.New("start jobs: they were started or shut down before")
 	}
 	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
-	for _, job := range r.jobs {
-		r.running.Go(func() { r.repeat(ctx, job) })
-	}
+	r.running.Go(func() { r.work(ctx) })
 	return nil
+}
+
+// work runs jobs until ctx is done, and then interrupts those that run and waits for them.
+func (r *Runner) work(ctx context.Context) {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		// The client must outlive ctx, for it takes its end for a wish to finish what runs.
+		if err := r.client.Start(context.WithoutCancel(ctx)); err == nil {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+	<-ctx.Done()
+	_ = r.client.StopAndCancel(context.WithoutCancel(ctx)) // Fails with the context only, which has no end.
 }
 
 // Shutdown interrupts what runs and waits for it. It may be called twice, and without Start.
@@ -97,57 +176,15 @@ func (r *Runner) Shutdown(ctx context.Context) error {
 	r.stop()
 	r.mu.Unlock()
 	ended := make(chan struct{})
-	go func() { r.running.Wait(); close(ended) }()
+	go func() {
+		r.running.Wait()
+		r.pool.Close()
+		close(ended)
+	}()
 	select {
 	case <-ended:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("stop jobs: %w", context.Cause(ctx))
 	}
-}
-
-func (r *Runner) repeat(ctx context.Context, job Job) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-		}
-		wait := job.Every
-		if r.once(ctx, job) {
-			wait = 0
-		}
-		timer.Reset(wait)
-	}
-}
-
-// once runs a job and tells whether to go on at once.
-func (r *Runner) once(ctx context.Context, job Job) (more bool) {
-	ctx, cancel := context.WithTimeout(ctx, runTimeout)
-	defer cancel()
-	began := time.Now()
-	var done int
-	ran, err := r.locker.Exclusive(ctx, job.Name, func(ctx context.Context) (err error) {
-		done, more, err = job.Run(ctx)
-		return err
-	})
-	switch {
-	case err != nil:
-		if errors.Is(context.Cause(ctx), context.Canceled) {
-			return false // Asked to stop.
-		}
-		r.runs.WithLabelValues(job.Name, "failure").Inc()
-		r.logger.LogAttrs(ctx, slog.LevelError, "job failed; it is tried again", slog.String("job", job.Name), slog.Duration("again_in", job.Every), slog.Any("error", err))
-		return false
-	case !ran:
-		r.runs.WithLabelValues(job.Name, "skipped").Inc()
-		return false
-	}
-	r.runs.WithLabelValues(job.Name, "success").Inc()
-	r.done.WithLabelValues(job.Name).Add(float64(done))
-	r.last.WithLabelValues(job.Name).SetToCurrentTime()
-	r.seconds.WithLabelValues(job.Name).Observe(time.Since(began).Seconds())
-	return more
 }

@@ -38,7 +38,18 @@ var books = []struct{ rule, query string }{
 		WHEN 'released' THEN t.status = 'canceled' WHEN 'expired' THEN t.status = 'expired'
 		ELSE t.status IN ('requires_approval', 'canceled', 'expired', 'failed') END IS NOT TRUE`},
 	{"a run was refunded what its refunds say", `SELECT t.id::text FROM ledger.transactions t
-		LEFT JOIN (SELECT parent_id, sum(credits) AS credits FROM ledger.transactions WHERE kind = 'refund' GROUP BY 1) r ON r.parent_id = t.id WHERE t.refunded <> coalesce(r.credits, 0)`},
+		LEFT JOIN (SELECT parent_id, sum(credits) AS credits FROM ledger.transactions WHERE kind = 'refund' GROUP BY 1) r ON r.parent_id = t.id WHERE t.kind NOT IN ('topup', 'bonus') AND t.refunded <> coalesce(r.credits, 0)`},
+	{"of what was bought, as much was taken back as its transactions say", `SELECT t.id::text FROM ledger.transactions t
+		LEFT JOIN (SELECT parent_id, sum(CASE kind WHEN 'clawback' THEN credits ELSE -credits END) AS credits FROM ledger.transactions WHERE kind IN ('clawback', 'restore') GROUP BY 1) r
+		ON r.parent_id = t.id WHERE t.kind IN ('topup', 'bonus') AND t.refunded <> coalesce(r.credits, 0)`},
+	{"a top-up gave its credits and its bonus once, if it was paid", `SELECT t.id::text FROM ledger.transactions t JOIN ledger.payments p ON p.transaction_id = t.id
+		LEFT JOIN (SELECT transaction_id, sum(amount) AS amount, count(*) AS n FROM ledger.credit_grants GROUP BY 1) g ON g.transaction_id = t.id
+		LEFT JOIN (SELECT parent_id, sum(credits) AS credits FROM ledger.transactions WHERE kind = 'bonus' GROUP BY 1) b ON b.parent_id = t.id
+		WHERE t.kind = 'topup' AND (coalesce(g.n, 0), coalesce(g.amount, 0), coalesce(b.credits, 0))
+			IS DISTINCT FROM CASE WHEN t.status IN ('succeeded', 'partially_refunded', 'refunded', 'disputed') THEN (1::bigint, t.credits::numeric, p.bonus::numeric) ELSE (0::bigint, 0::numeric, 0::numeric) END`},
+	{"no more was taken back than money went back", `SELECT t.id::text FROM ledger.transactions t JOIN ledger.transactions top ON top.id = CASE t.kind WHEN 'bonus' THEN t.parent_id ELSE t.id END
+		LEFT JOIN (SELECT parent_id, sum(amount_cents) AS cents FROM ledger.transactions WHERE (kind, status) IN (('card_refund', 'processing'), ('card_refund', 'succeeded'), ('dispute', 'disputed'), ('dispute', 'lost')) GROUP BY 1) m
+		ON m.parent_id = top.id WHERE t.kind IN ('topup', 'bonus') AND t.refunded > floor(t.credits::numeric * least(top.amount_cents, coalesce(m.cents, 0)) / top.amount_cents)`},
 	{"a run that waits has a pending approval", `SELECT t.id::text FROM ledger.transactions t LEFT JOIN ledger.approvals a ON a.transaction_id = t.id
 		WHERE (t.status = 'requires_approval') IS DISTINCT FROM (a.status IS NOT DISTINCT FROM 'pending')`},
 }

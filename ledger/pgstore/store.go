@@ -27,6 +27,17 @@ type Settings struct {
 	Attempts         int              // how often an operation is tried; 8 if 0
 	Tracer           pgx.QueryTracer  // may be nil
 	Now              func() time.Time // replaces the database's clock, for tests
+
+	// AdjustOver is the amount above which a correction of a charge needs an approval; ledger.DefaultAdjustOver if nil, all
+	// of them if 0.
+	AdjustOver *ledger.Credits
+}
+
+func (s Settings) adjustOver() ledger.Credits {
+	if s.AdjustOver == nil {
+		return ledger.DefaultAdjustOver
+	}
+	return *s.AdjustOver
 }
 
 // DefaultMaxConns is the size of a pool. More connections than that wait for the same disk.
@@ -43,6 +54,9 @@ func (s Settings) Validate() error {
 	}
 	if s.AcquireTimeout < 0 || s.StatementTimeout < 0 || s.LockTimeout < 0 || s.Attempts < 0 {
 		errs = append(errs, errors.New("AcquireTimeout, StatementTimeout, LockTimeout and Attempts must not be negative"))
+	}
+	if s.adjustOver() < 0 {
+		errs = append(errs, errors.New("AdjustOver must not be negative"))
 	}
 	return errors.Join(errs...)
 }
