@@ -151,6 +151,13 @@ func (b *bundle) play(t *testing.T, pool *pgxpool.Pool, s story, order []int, la
 		require.NoError(t, err)
 		require.NoError(t, own.service.Process(t.Context(), e.ID))
 	}
+	ids := make([]string, len(own.events))
+	for i, e := range own.events {
+		ids[i] = e.ID
+	}
+	var processed int
+	require.NoError(t, pool.QueryRow(t.Context(), "SELECT count(*) FROM ledger.stripe_events WHERE id = ANY ($1) AND state = 'processed'", ids).Scan(&processed))
+	require.Equal(t, len(ids), processed, "an event was not processed in the order %v", order)
 	return b.state(t, pool, own.topUp)
 }
 
