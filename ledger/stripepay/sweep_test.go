@@ -1,11 +1,14 @@
 package stripepay_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/agenttrail/agenttrail/internal/stripetest"
@@ -177,8 +180,11 @@ func TestEventsOfOthersAreIgnored(t *testing.T) {
 	b := setup(t)
 	body := []byte(`{"object":"event","id":"evt_others","type":"payment_intent.succeeded","created":1,"livemode":false,"data":{"object":{"id":"pi_of_a_shop"}}}`)
 	b.receive(t, stripetest.Event{ID: "evt_others", Body: body})
-	live := []byte(`{"object":"event","id":"evt_live","type":"payment_intent.succeeded","created":1,"livemode":true,"data":{"object":{"id":"pi_1"}}}`)
+	top := b.buy(t, "")
+	b.fake.Pay(top.StripePI, stripetest.CardPays)
+	live := []byte(`{"object":"event","id":"evt_live","type":"payment_intent.succeeded","created":1,"livemode":true,"data":{"object":{"id":"` + top.StripePI + `"}}}`)
 	b.receive(t, stripetest.Event{ID: "evt_live", Body: live})
+	require.Zero(t, b.available(t, b.user.ID), "an event of the account's other mode")
 	for _, id := range []string{"evt_others", "evt_live"} {
 		e, err := b.store.Event(t.Context(), id)
 		require.NoError(t, err)
@@ -202,4 +208,26 @@ func TestStripeAwayWhileEventsArrive(t *testing.T) {
 	b.pass(2 * time.Minute)
 	require.NoError(t, b.sweep(t.Context(), b.Service))
 	require.Equal(t, bought, b.available(t, b.user.ID))
+}
+
+func TestEventIsStoredWithItsJob(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.buy(t, "")
+	var jobs []string
+	var broken error
+	b.settings.Enqueue = func(_ context.Context, _ pgx.Tx, event string) error {
+		jobs = append(jobs, event)
+		return broken
+	}
+	p := b.restart(t, b.store)
+	e := b.fake.Events()[0]
+	broken = errors.New("no queue")
+	require.Error(t, b.deliver(t.Context(), p, e), "so Stripe sends it again")
+	_, err := b.store.Event(t.Context(), e.ID)
+	refused(t, err, ledger.CodeNotFound)
+	broken = nil
+	require.NoError(t, b.deliver(t.Context(), p, e))
+	require.NoError(t, b.deliver(t.Context(), p, e))
+	require.Equal(t, []string{e.ID, e.ID}, jobs, "one that was rolled back, and one for both deliveries")
 }
