@@ -106,7 +106,7 @@ func (c *Client) PaidRun(ctx context.Context, trail *agenttrail.Trail, p PaidRun
 func (c *Client) planned(ctx context.Context, trail *agenttrail.Trail, p *PaidRun) context.Context {
 	id := agenttrail.IdentityFrom(ctx)
 	p.Run.UserID = cmp.Or(p.Run.UserID, id.UserID)
-	if p.Run.ID == "" && agenttrail.IsPlanned(ctx) {
+	if agenttrail.IsPlanned(ctx) && (p.Run.ID == "" || p.Run.ID == id.ExecutionID) {
 		p.Run.ID = id.ExecutionID
 		return trail.Context(ctx)
 	}
