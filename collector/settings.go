@@ -3,6 +3,7 @@ package collector
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
@@ -82,6 +83,10 @@ func namedOverrides(settings Settings) (uri, health string, err error) {
 	return "yaml:" + string(text), health, nil
 }
 
+// Ports that fixedPort takes. Systems give out higher ones by themselves, so that nobody else is given one of these in the
+// moment until it is used.
+const lowestPort, highestPort = 15_000, 32_000
+
 // fixedPort replaces port 0 by a free one. The health check does not tell which port it got, so it must be told; in
 // between, another program may take the port, which is then an error like that of any taken port.
 func fixedPort(addr string) (string, error) {
@@ -89,10 +94,12 @@ func fixedPort(addr string) (string, error) {
 	if err != nil || port != "0" {
 		return addr, err
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0")) //nolint:noctx // Closed at once.
-	if err != nil {
-		return "", err
+	for range 100 {
+		at := net.JoinHostPort(host, strconv.Itoa(lowestPort+rand.N(highestPort-lowestPort))) //nolint:gosec // Not a secret.
+		var l net.Listener
+		if l, err = net.Listen("tcp", at); err == nil { //nolint:noctx // Closed at once.
+			return at, l.Close()
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String(), nil
+	return "", err
 }
