@@ -50,10 +50,10 @@ var killings = []killing{
 
 // TestKilledBetweenStripeAndLedger kills the ledger at each of these points, starts it again, lets it sweep, and has the
 // caller ask again: always one charge, one grant and one refund.
-func TestKilledBetweenStripeAndLedger(t *testing.T) {
+func TestKilledBetweenStripeAndLedger(t *testing.T) { //nolint:tparallel // The group ends when all below it have.
 	t.Parallel()
 	pg := enginetest.StartPostgres(t)
-	t.Run("killed", func(t *testing.T) { //nolint:tparallel // It waits for its own, which are parallel.
+	t.Run("killed", func(t *testing.T) {
 		for _, k := range killings {
 			t.Run(k.name, func(t *testing.T) {
 				t.Parallel()

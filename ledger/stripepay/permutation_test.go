@@ -63,10 +63,10 @@ var relevant = []string{
 // TestEveryOrderOfEventsGivesOneState tells each story over and over, with its events delivered twice in another order
 // each time, and compares what the ledger has in the end. Each order is tried with Stripe as it is at the end, and with
 // readings at Stripe that lag: as if each had been made when its event was.
-func TestEveryOrderOfEventsGivesOneState(t *testing.T) {
+func TestEveryOrderOfEventsGivesOneState(t *testing.T) { //nolint:tparallel // The group ends when all below it have.
 	t.Parallel()
 	var orders, deliveries atomic.Int64
-	t.Run("stories", func(t *testing.T) { //nolint:tparallel // It waits for its own, which are parallel.
+	t.Run("stories", func(t *testing.T) {
 		for _, s := range stories {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()
