@@ -50,7 +50,7 @@ var killings = []killing{
 
 // TestKilledBetweenStripeAndLedger kills the ledger at each of these points, starts it again, lets it sweep, and has the
 // caller ask again: always one charge, one grant and one refund.
-func TestKilledBetweenStripeAndLedger(t *testing.T) { //nolint:tparallel // The one below waits for its own, which are parallel.
+func TestKilledBetweenStripeAndLedger(t *testing.T) { //nolint:tparallel // The group ends when all below it have.
 	t.Parallel()
 	pg := enginetest.StartPostgres(t)
 	t.Run("killed", func(t *testing.T) {

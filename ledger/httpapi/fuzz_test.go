@@ -20,7 +20,7 @@ import (
 )
 
 var (
-	fuzzRequests = flag.Int("api-fuzz-requests", 3000, "how many requests TestFuzzDescription sends")
+	fuzzRequests = flag.Int("api-fuzz-requests", 6000, "how many requests TestFuzzDescription sends")
 	fuzzSeed     = flag.Uint64("api-fuzz-seed", 0, "seed of TestFuzzDescription; 0 takes another each time")
 )
 
@@ -43,6 +43,10 @@ func TestFuzzDescription(t *testing.T) {
 		known.add("agentId", c.agent)
 		known.add("agent", c.slug)
 		known.add("mandateId", c.mandate)
+		known.add("executionId", c.differing("1", "2"))
+		decision, execution := c.pending("1", "15")
+		known.add("decisionId", decision)
+		known.add("executionId", execution)
 		known.add("key", c.key)
 	}
 	for _, secret := range []string{w.admin, w.admin, w.admin, w.admin, w.execute, w.manage, w.approve, w.revoked, "nonsense"} {
@@ -84,7 +88,7 @@ func TestFuzzDescription(t *testing.T) {
 	}
 	wg.Wait()
 	t.Logf("answers by status: %v; operations that succeeded: %d of %d", statuses, len(succeeded), len(ops))
-	if *fuzzRequests >= 3000 {
+	if *fuzzRequests >= 6000 {
 		require.Greater(t, len(succeeded), len(ops)*2/3, "requests that get nowhere test nothing: %v", succeeded)
 	}
 	w.checkBooks(t)

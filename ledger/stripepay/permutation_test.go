@@ -63,7 +63,7 @@ var relevant = []string{
 // TestEveryOrderOfEventsGivesOneState tells each story over and over, with its events delivered twice in another order
 // each time, and compares what the ledger has in the end. Each order is tried with Stripe as it is at the end, and with
 // readings at Stripe that lag: as if each had been made when its event was.
-func TestEveryOrderOfEventsGivesOneState(t *testing.T) { //nolint:tparallel // The one below waits for its own, which are parallel.
+func TestEveryOrderOfEventsGivesOneState(t *testing.T) { //nolint:tparallel // The group ends when all below it have.
 	t.Parallel()
 	var orders, deliveries atomic.Int64
 	t.Run("stories", func(t *testing.T) {
