@@ -71,8 +71,8 @@ func TestClusterBesideZooKeeper(t *testing.T) {
 
 // replicatedTables are the tables of rows and states: replicated within a shard, with a Distributed table each.
 var replicatedTables = []string{
-	"AgentExecution", "AgentLog", "AgentMetricsDaily", "AgentMetricsHourly", "RequestLog",
-	"Reconciliation", "ReconciliationRun", "SecurityEvents", "Span", "SystemErrors", "SystemMetrics", "UserAgentUsageDaily",
+	"AgentExecution", "AgentLog", "AgentMetricsDaily", "AgentMetricsHourly",
+	"Reconciliation", "ReconciliationRun", "RequestLog", "SecurityEvents", "Span", "SystemErrors", "SystemMetrics", "UserAgentUsageDaily",
 }
 
 // everywhereTables are whole on every server.

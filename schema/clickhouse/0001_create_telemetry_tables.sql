@@ -53,7 +53,8 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.AgentExecution${LOCAL} ${ON_CLUSTER}
     INDEX idx_id id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_traceId traceId TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_userId userId TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_sessionId sessionId TYPE bloom_filter(0.01) GRANULARITY 1
+    INDEX idx_sessionId sessionId TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_ingestedAt ingestedAt TYPE minmax GRANULARITY 1
 )
 ENGINE = ${MERGETREE}
 PARTITION BY toDate(startedAt)

@@ -1,6 +1,5 @@
--- Why: where what users were charged and what telemetry says they used do not agree, for dashboards and alerts; and the
--- time of storing as a way to find rows, for those who go on from where they were.
--- Locks: none; parts that are there get no index for the times of storing, and are read in that column instead.
+-- Why: where what users were charged and what telemetry says they used do not agree, for dashboards and alerts.
+-- Locks: none.
 
 CREATE TABLE IF NOT EXISTS ${DATABASE}.Reconciliation${LOCAL} ${ON_CLUSTER}
 (
@@ -48,5 +47,3 @@ ORDER BY finishedAt
 TTL toDateTime(finishedAt) + toIntervalDay(${RETENTION_RECONCILIATION_RUN_DAYS})
 SETTINGS ttl_only_drop_parts = 1${DEDUP_SETTINGS}
 COMMENT 'One row per comparison of charges with telemetry';
-
-ALTER TABLE ${DATABASE}.AgentExecution${LOCAL} ${ON_CLUSTER} ADD INDEX IF NOT EXISTS idx_ingestedAt ingestedAt TYPE minmax GRANULARITY 1;
