@@ -48,8 +48,8 @@ func TestTypeScriptExample(t *testing.T) {
 			HTTPStatus                                                           int
 		}
 		require.NoError(t, json.Unmarshal(lines.Bytes(), &want), "%s", lines.Bytes())
-		row := fmt.Sprintf("%s\t%s\t%d\t%d\t%s\t%s\t%s", want.Agent, want.Status, want.InputTokens, want.OutputTokens, want.User, want.Session, want.TraceID)
-		question := fmt.Sprintf("SELECT agentName, status, inputTokens, outputTokens, userId, sessionId, traceId FROM agenttrail.AgentExecution WHERE id = '%s' FORMAT TSV", want.ExecutionID)
+		row := fmt.Sprintf("%s\t%s\t%d\t%d\t%s\t%s\t%s\t1.0.0\t0.25", want.Agent, want.Status, want.InputTokens, want.OutputTokens, want.User, want.Session, want.TraceID)
+		question := fmt.Sprintf("SELECT agentName, status, inputTokens, outputTokens, userId, sessionId, traceId, agentVersion, creditsConsumed FROM agenttrail.AgentExecution WHERE id = '%s' FORMAT TSV", want.ExecutionID)
 		in.answers(t, row, question, want.Scenario)
 		in.answers(t, "1", fmt.Sprintf("SELECT count() FROM agenttrail.RequestLog WHERE traceId = '%s' AND httpStatus = %d", want.TraceID, want.HTTPStatus), want.Scenario)
 		in.answers(t, "1", fmt.Sprintf("SELECT count() > 0 FROM agenttrail.ExecutionTrail(id = '%s') WHERE source = 'log'", want.ExecutionID), want.Scenario)

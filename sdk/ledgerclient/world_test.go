@@ -45,6 +45,7 @@ type world struct {
 	mandate uuid.UUID
 	wire    *wire
 	client  *ledgerclient.Client
+	admin   *ledgerclient.Client // What the test itself looks at and makes.
 	trail   *agenttrail.Trail
 	spans   *tracetest.SpanRecorder
 }
@@ -66,7 +67,7 @@ func setup(t *testing.T, change ...func(*ledgerclient.Config)) *world {
 	key, err := w.store.CreateKey(t.Context(), &ledger.Call{Actor: ledger.System("test")}, ledger.KeyInput{Name: "test", Scopes: []ledger.Scope{ledger.ScopeAdmin}})
 	require.NoError(t, err)
 	w.secret = key.Secret
-	w.client = w.newClient(t, change...)
+	w.client, w.admin = w.newClient(t, change...), w.newClient(t)
 	w.populate(t)
 	w.trail, err = agenttrail.Init(t.Context(), agenttrail.WithProviders(agenttrail.Providers{
 		Tracer: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(w.spans)), Logger: lognoop.NewLoggerProvider(), Meter: metricnoop.NewMeterProvider(),
@@ -78,7 +79,7 @@ func setup(t *testing.T, change ...func(*ledgerclient.Config)) *world {
 // newClient makes another client of the same ledger, as another process would.
 func (w *world) newClient(t *testing.T, change ...func(*ledgerclient.Config)) *ledgerclient.Client {
 	t.Helper()
-	cfg := ledgerclient.Config{URL: w.url, Key: w.secret, HTTPClient: &http.Client{Transport: w.wire}, Patience: 5 * time.Second}
+	cfg := ledgerclient.Config{URL: w.url, Key: w.secret, HTTPClient: &http.Client{Transport: w.wire}, Patience: time.Minute}
 	for _, c := range change {
 		c(&cfg)
 	}
@@ -91,19 +92,19 @@ func (w *world) newClient(t *testing.T, change ...func(*ledgerclient.Config)) *l
 func (w *world) populate(t *testing.T) {
 	t.Helper()
 	ctx := t.Context()
-	user, err := w.client.CreateUser(ctx, ledgerclient.User{Email: "ada@example.com", DisplayName: "Ada"})
+	user, err := w.admin.CreateUser(ctx, ledgerclient.User{Email: "ada@example.com", DisplayName: "Ada"})
 	require.NoError(t, err)
 	w.user = user.ID
-	_, err = w.client.RegisterAgent(ctx, ledgerclient.Agent{
+	_, err = w.admin.RegisterAgent(ctx, ledgerclient.Agent{
 		Slug: "triage", Name: "Triage", Category: "support", OwnerID: user.ID,
 		Version: &ledgerclient.Version{Pricing: &ledger.Pricing{PerExecution: 2 * credit}},
 	})
 	require.NoError(t, err)
 	cents := int64(500)
-	_, err = w.client.Grant(ctx, ledgerclient.Grant{UserID: user.ID, Category: ledger.GrantPaid, Amount: 10 * credit, AmountCents: &cents, Currency: "EUR"})
+	_, err = w.admin.Grant(ctx, ledgerclient.Grant{UserID: user.ID, Category: ledger.GrantPaid, Amount: 10 * credit, AmountCents: &cents, Currency: "EUR"})
 	require.NoError(t, err)
 	over := 5 * credit
-	mandate, err := w.client.CreateMandate(ctx, ledgerclient.Mandate{UserID: user.ID, Name: "support", Rules: ledger.Rules{ApprovalOver: &over}})
+	mandate, err := w.admin.CreateMandate(ctx, ledgerclient.Mandate{UserID: user.ID, Name: "support", Rules: ledger.Rules{ApprovalOver: &over}})
 	require.NoError(t, err)
 	w.mandate = mandate.ID
 }
@@ -115,7 +116,7 @@ func (w *world) run() ledgerclient.PaidRun {
 
 func (w *world) balance(t *testing.T) ledger.Balance {
 	t.Helper()
-	b, err := w.client.Balance(t.Context(), w.user)
+	b, err := w.admin.Balance(t.Context(), w.user)
 	require.NoError(t, err)
 	return b
 }
@@ -124,7 +125,7 @@ func (w *world) balance(t *testing.T) ledger.Balance {
 func (w *world) holds(t *testing.T) []ledger.Hold {
 	t.Helper()
 	var all []ledger.Hold
-	for h, err := range w.client.Holds(t.Context(), ledger.HoldFilter{UserID: w.user}) {
+	for h, err := range w.admin.Holds(t.Context(), ledger.HoldFilter{UserID: w.user}) {
 		require.NoError(t, err)
 		all = append([]ledger.Hold{h}, all...)
 	}

@@ -1,19 +1,20 @@
 // Three agents: weather uses a tool, planner uses the weather agent as its tool, greeter streams.
 
+import { randomUUID } from 'node:crypto';
 import { generateText, stepCountIs, streamText, tool } from 'ai';
 import { z } from 'zod';
 import { model } from './model.ts';
 
-// Caller is for whom an agent runs. It is the AI SDK's runtime context.
-export type Caller = { userId: string; sessionId: string };
+// Caller is for whom an agent runs, and the id of the run. It is the AI SDK's runtime context.
+export type Caller = { userId: string; sessionId: string; runId: string };
 
-// common says which agent this is and for whom; includeRuntimeContext lets these two values, and no others, out into
+// common says which agent this is and for whom; includeRuntimeContext lets these three values, and no others, out into
 // telemetry.
 const common = (agent: string, runtimeContext: Caller, abortSignal?: AbortSignal) => ({
   model,
   runtimeContext,
   abortSignal,
-  telemetry: { functionId: agent, includeRuntimeContext: { userId: true, sessionId: true } },
+  telemetry: { functionId: agent, includeRuntimeContext: { userId: true, sessionId: true, runId: true } },
 });
 const city = z.object({ city: z.string() });
 
@@ -40,7 +41,8 @@ export async function planner(question: string, caller: Caller, signal?: AbortSi
   const askWeather = tool({
     description: 'Ask the weather agent',
     inputSchema: city,
-    execute: ({ city }) => weather(`Weather in ${city}?`, caller, signal),
+    // A run of another agent is another run.
+    execute: ({ city }) => weather(`Weather in ${city}?`, { ...caller, runId: randomUUID() }, signal),
   });
   const { text } = await generateText({
     ...common('planner', caller, signal),

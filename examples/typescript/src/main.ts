@@ -55,10 +55,9 @@ for (const scenario of scenarios) {
   const { traceId, httpStatus } = await play(server.url, scenario);
   const found = await ended(traceId, scenario.expect);
   for (const [i, expected] of scenario.expect.entries()) {
-    const { spanId } = found[i];
-    // An execution without an id of its own is known by its span.
-    const line = { scenario: name, traceId, spanId, executionId: spanId, ...expected, user, session, httpStatus };
-    console.log(json ? JSON.stringify(line) : `${name.padEnd(25)} ${expected.agent.padEnd(8)} ${expected.status.padEnd(8)} ${user.padEnd(4)} trace ${traceId} span ${spanId}`);
+    const { spanId, executionId } = found[i];
+    const line = { scenario: name, traceId, spanId, executionId, ...expected, user, session, httpStatus };
+    console.log(json ? JSON.stringify(line) : `${name.padEnd(25)} ${expected.agent.padEnd(8)} ${expected.status.padEnd(8)} ${user.padEnd(4)} run ${executionId} trace ${traceId}`);
   }
 }
 await server.close();

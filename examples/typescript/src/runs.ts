@@ -4,6 +4,7 @@ export interface Run {
   traceId: string;
   spanId: string;
   agent: string;
+  executionId: string;
 }
 
 // RunList remembers every agent run that ended.
@@ -14,7 +15,7 @@ export class RunList implements SpanProcessor {
 
   onEnd(span: ReadableSpan): void {
     if (span.attributes['gen_ai.operation.name'] !== 'invoke_agent') return;
-    this.ended.push({ ...span.spanContext(), agent: String(span.attributes['gen_ai.agent.name']) });
+    this.ended.push({ ...span.spanContext(), agent: String(span.attributes['gen_ai.agent.name']), executionId: String(span.attributes['agenttrail.execution.id']) });
   }
 
   find(traceId: string, agent: string): Run | undefined {

@@ -1,5 +1,6 @@
 // The API in front of the agents: POST /agents/{agent}/runs with the question as body.
 
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
@@ -28,7 +29,7 @@ async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> 
   res.setHeader('x-trace-id', trace.getActiveSpan()?.spanContext().traceId ?? '');
 
   const agent = /^\/agents\/(\w+)\/runs$/.exec(req.url ?? '')?.[1] ?? '';
-  const caller = { userId: String(req.headers['x-user-id']), sessionId: String(req.headers['x-session-id']) };
+  const caller = { userId: String(req.headers['x-user-id']), sessionId: String(req.headers['x-session-id']), runId: randomUUID() };
   const question = await text(req);
   const hungUp = new AbortController();
   res.on('close', () => res.writableFinished || hungUp.abort());

@@ -15,7 +15,8 @@ register('@opentelemetry/instrumentation/hook.mjs', import.meta.url);
 
 export const endpoint = (process.env.OTEL_EXPORTER_OTLP_ENDPOINT ??= 'http://127.0.0.1:4318');
 process.env.OTEL_SERVICE_NAME ??= 'weather-api';
-process.env.OTEL_RESOURCE_ATTRIBUTES ??= 'service.version=1.0.0,deployment.environment.name=demo';
+// The agents of this program have its version.
+process.env.OTEL_RESOURCE_ATTRIBUTES ??= 'service.version=1.0.0,deployment.environment.name=demo,agenttrail.agent.version=1.0.0';
 
 // runs is only for this example: it remembers the ids of the runs, for the list at the end.
 export const runs = new RunList();
@@ -31,15 +32,15 @@ sdk.start();
 registerTelemetry(
   new OpenTelemetry({
     // The AI SDK names the agent (telemetry.functionId), the model and the tokens. Whose run it is, only the
-    // application knows: these two standard attributes are all that it takes.
+    // application knows: two standard attributes.
     enrichSpan: ({ runtimeContext }) => ({
       'user.id': runtimeContext?.userId as string,
       'session.id': runtimeContext?.sessionId as string,
-      // Without this, a run is known by the id of its span. With an id of your own, the ledger, your logs and
-      // the run share it:
-      // 'agenttrail.execution.id': runtimeContext?.runId as string,
-      // What the run cost in credits has no convention; AgentTrail reads this:
-      // 'agenttrail.credits': '0.25',
+      // Without this, a run is known by the id of its span. With an id of its own, the ledger and the run
+      // share it.
+      'agenttrail.execution.id': runtimeContext?.runId as string,
+      // What the run cost in credits has no convention; here every run has the same price.
+      'agenttrail.credits': '0.25',
     }),
   }),
 );
