@@ -23,6 +23,7 @@ password it listens on loopback addresses only.`,
   echo 'SELECT version()' | curl -s http://127.0.0.1:8123/ --data-binary @-`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			letOthersGoFirst()
 			logger := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 			return p.Run(cmd.Context(), logger, func(addr string) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "ClickHouse listens on http://%s with its data in %s. Ctrl-C stops it.\n", addr, p.Data)
