@@ -124,7 +124,7 @@ func (d *dialect) spans(b *builder, r *run) []*traces.Span {
 	}
 	if r.failed {
 		last := spans[len(spans)-1]
-		message := "tool " + r.steps[stepsPerRun-1].tool + " answered 503: " + b.sentence(40)
+		message := "tool " + r.steps[len(r.steps)-1].tool + " answered 503: " + b.sentence(40)
 		for _, s := range []*traces.Span{last, root} {
 			s.Status = &traces.Status{Code: traces.Status_STATUS_CODE_ERROR, Message: message}
 			s.Events = append(s.Events, &traces.Span_Event{TimeUnixNano: s.EndTimeUnixNano - 1e5, Name: "exception", Attributes: []*common.KeyValue{

@@ -60,14 +60,15 @@ func mainErr(ctx context.Context) (err error) {
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds, in each of which every system has its turn")
 	flag.IntVar(&spans, "spans", 200_000, "spans that each system gets in a round; half as many log records come on top")
 	flag.IntVar(&b.clients, "clients", 8, "requests under way at a time")
-	flag.IntVar(&b.shape.runsPerRequest, "runs", 64, "runs per request, of 8 spans each")
+	flag.IntVar(&b.shape.runsPerRequest, "runs", 64, "runs per request")
+	flag.IntVar(&b.shape.steps, "steps", 6, "steps per run, calls of models and of tools in turns; a run has two spans more")
 	flag.IntVar(&b.shape.templates, "templates", 0, "different requests; more are copies of these with other ids and times; as many as are sent if 0")
 	flag.BoolVar(&b.shape.history, "history", true, "calls of models repeat the conversation so far, as conventions ask; else all text is new")
 	flag.BoolVar(&b.keep, "keep", false, "leave the folder with logs and data, and the databases in it")
 	write := flag.String("write", "", "only write the requests into this folder, for the benchmark of the exporter's stages")
 	only := flag.String("only", "", "names of systems, such as direct,contrib; all if empty")
 	flag.Parse()
-	b.requests = max(1, spans/(b.shape.runsPerRequest*spansPerRun))
+	b.requests = max(1, spans/(b.shape.runsPerRequest*b.shape.spansPerRun()))
 	if b.shape.templates == 0 {
 		b.shape.templates = b.requests + warmRequests
 	}
@@ -140,7 +141,7 @@ func describe(b *bench, m *mix) {
 		rows += m.traces[i].rows + m.logs[i].rows
 	}
 	fmt.Printf("%d requests of %d spans and as many of %d log records, %d bytes a row; %d clients; %d rounds\n",
-		b.requests, b.shape.runsPerRequest*spansPerRun, b.shape.runsPerRequest*logsPerRun, bytes/rows, b.clients, b.rounds)
+		b.requests, b.shape.runsPerRequest*b.shape.spansPerRun(), b.shape.runsPerRequest*logsPerRun, bytes/rows, b.clients, b.rounds)
 }
 
 func (b *bench) startEngine(ctx context.Context) error {
@@ -188,7 +189,7 @@ func (b *bench) turn(ctx context.Context, s *system, m *mix, round int) (r *resu
 
 	// A little traffic first: connections, buffers and caches are there afterwards, as they are in real life.
 	warm := min(b.requests, warmRequests)
-	perRequest := int64(b.shape.runsPerRequest)
+	perRequest, spansPerRun := int64(b.shape.runsPerRequest), int64(b.shape.spansPerRun())
 	if _, err := send(ctx, addr, m, warm, b.clients); err != nil {
 		return nil, err
 	}
@@ -215,8 +216,8 @@ func (b *bench) turn(ctx context.Context, s *system, m *mix, round int) (r *resu
 	if err != nil {
 		return nil, err
 	}
-	spans := float64(b.requests) * float64(perRequest) * spansPerRun
-	rows := float64(b.requests) * float64(perRequest) * (spansPerRun + logsPerRun)
+	spans := float64(b.requests) * float64(perRequest*spansPerRun)
+	rows := float64(b.requests) * float64(perRequest*(spansPerRun+logsPerRun))
 	r = &result{
 		collectorCPU: (after.collector - before.collector).Seconds() * 1e6 / spans,
 		engineCPU:    (after.engine - before.engine).Seconds() * 1e6 / rows,
@@ -231,7 +232,7 @@ func (b *bench) turn(ctx context.Context, s *system, m *mix, round int) (r *resu
 		return nil, err
 	}
 	r.memory = float64(peak) / (1 << 20)
-	if r.disk, err = b.disk(ctx, database, float64(all)*spansPerRun); err != nil {
+	if r.disk, err = b.disk(ctx, database, float64(all*spansPerRun)); err != nil {
 		return nil, err
 	}
 	if b.keep {

@@ -17,7 +17,7 @@ type run struct {
 	model, provider      string
 	start                uint64 // ns since the epoch
 	failed               bool
-	steps                [stepsPerRun]step
+	steps                []step
 	said                 []message // So far.
 }
 
@@ -78,6 +78,7 @@ func (b *builder) run() *run {
 		user:  fmt.Sprintf("user-%05d", b.r.IntN(5000)), session: b.uuid(),
 		model: m.name, provider: m.provider, failed: b.r.IntN(20) == 0,
 		start: b.start + b.r.Uint64N(requestSpread),
+		steps: make([]step, b.steps),
 	}
 	at := r.start + 2e6
 	for i := range r.steps {
@@ -94,7 +95,7 @@ func (b *builder) run() *run {
 	return r
 }
 
-func (r *run) end() uint64 { return r.steps[stepsPerRun-1].end + 1e6 }
+func (r *run) end() uint64 { return r.steps[len(r.steps)-1].end + 1e6 }
 
 func (r *run) tokens() (input, output int64) {
 	for _, s := range r.steps {

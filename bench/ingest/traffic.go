@@ -19,12 +19,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// What one run emits: the request that started it, the run itself and its steps, and log records.
-const (
-	stepsPerRun = 6
-	spansPerRun = 2 + stepsPerRun
-	logsPerRun  = 4
-)
+// logsPerRun is how many log records a run emits, beside its spans.
+const logsPerRun = 4
 
 // The runs of one request begin within a few seconds of each other, as in what an SDK sends every 5 s; and requests
 // follow each other as those of a busy installation do, about 10,000 spans per second.
@@ -36,9 +32,13 @@ const (
 // shape is how a mix is cut into requests.
 type shape struct {
 	runsPerRequest int
+	steps          int  // Per run: calls of models and, every other time, of tools.
 	templates      int  // Different requests; all others differ from these only in ids and times.
 	history        bool // Whether calls of models repeat the conversation so far.
 }
+
+// spansPerRun is how many spans a run emits: the request that started it, the run itself and its steps.
+func (s shape) spansPerRun() int { return 2 + s.steps }
 
 // template is an encoded request and where its ids and times are, so that a copy of it can be made unlike all others
 // without encoding it again.
@@ -148,7 +148,7 @@ func (b *builder) request(runs int) (spans, records template, err error) {
 	}
 	td := &collectortraces.ExportTraceServiceRequest{ResourceSpans: []*traces.ResourceSpans{{Resource: res, ScopeSpans: []*traces.ScopeSpans{http, agent}}}}
 	ld := &collectorlogs.ExportLogsServiceRequest{ResourceLogs: []*logs.ResourceLogs{{Resource: res, ScopeLogs: []*logs.ScopeLogs{written}}}}
-	if spans, err = b.template(td, ids, runs*spansPerRun); err != nil {
+	if spans, err = b.template(td, ids, runs*b.spansPerRun()); err != nil {
 		return template{}, template{}, err
 	}
 	records, err = b.template(ld, ids, runs*logsPerRun)

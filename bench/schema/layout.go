@@ -44,10 +44,10 @@ var fills = strings.NewReplacer(
 var (
 	retention = regexp.MustCompile(`\$\{RETENTION_[A-Z_]+\}`)
 	comment   = regexp.MustCompile(`(?m)^\s*--.*$`)
-	create    = regexp.MustCompile(`^CREATE (TABLE|MATERIALIZED VIEW)`)
+	create    = regexp.MustCompile(`^CREATE `)
 )
 
-// create makes the layout's tables and materialized views in a new database.
+// create makes the layout's tables and views in a new database.
 func (l *layout) create(ctx context.Context, e *engine, database string) error {
 	statements := []string{"DROP DATABASE IF EXISTS " + database + " SYNC", "CREATE DATABASE " + database}
 	if l.folder != "" {

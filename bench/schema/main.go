@@ -6,7 +6,7 @@
 //	go run ./ingest -agenttrail ../bin/agenttrail -rounds 1 -keep
 //	go run ./schema -agenttrail ../bin/agenttrail -data DIR/clickhouse base=../schema/clickhouse other=/tmp/clickhouse contrib=contrib_0
 //
-// With -copies it fills the schemas with many copies of the sample and prints how long questions take.
+// With -spans it fills the schemas with many copies of the sample and prints how long questions take.
 package main
 
 import (
@@ -22,15 +22,17 @@ import (
 )
 
 type bench struct {
-	engine   *engine
-	runs     int // Runs in the sample.
-	rounds   int
-	groups   []int // Spans per group.
-	settings string
-	columns  bool
-	perTable bool
-	keep     bool
-	schemas  []*layout
+	engine      *engine
+	runs        int // Runs in the sample.
+	spansPerRun int
+	volume      volume
+	rounds      int
+	groups      []int // Spans per group.
+	settings    string
+	columns     bool
+	perTable    bool
+	keep        bool
+	schemas     []*layout
 }
 
 func main() {
@@ -46,7 +48,7 @@ func mainErr(ctx context.Context) (err error) {
 	b := &bench{}
 	program := flag.String("agenttrail", "bin/agenttrail", "the program with the engine")
 	data := flag.String("data", "", "folder of ClickHouse that bench/ingest -keep left; more databases are made in it")
-	ours := flag.String("ours", "agenttrail_0", "database with our rows")
+	ours := flag.String("ours", "direct_0", "database with our rows")
 	rival := flag.String("rival", "contrib_0", "database with the rows of contrib's exporter")
 	groups := flag.String("groups", "20000", "spans per group, such as 5000,20000,100000; the rows of other tables that belong to them come on top")
 	flag.IntVar(&b.rounds, "rounds", 3, "rounds, in each of which every schema has its turn")
@@ -54,7 +56,9 @@ func mainErr(ctx context.Context) (err error) {
 	flag.BoolVar(&b.columns, "columns", false, "print the bytes of every column")
 	flag.BoolVar(&b.perTable, "tables", false, "print the CPU of the INSERTs into every table")
 	flag.BoolVar(&b.keep, "keep", false, "leave the last database of every schema")
-	copies := flag.Int("copies", 0, "fill each schema with so many copies of the sample and ask questions, instead of measuring INSERTs")
+	flag.IntVar(&b.volume.spans, "spans", 0, "fill each schema with so many spans and ask questions, instead of measuring INSERTs")
+	flag.IntVar(&b.volume.days, "days", 5, "days over which these spans are spread")
+	flag.IntVar(&b.volume.links, "links", 10, "how many times each part of them is attached")
 	asked := flag.Int("asked", 200, "how often each question is asked")
 	flag.Parse()
 	for g := range strings.SplitSeq(*groups, ",") {
@@ -81,11 +85,11 @@ func mainErr(ctx context.Context) (err error) {
 			l.source = l.database
 		}
 	}
-	if b.runs, err = b.number(ctx, *ours, *rival); err != nil {
+	if b.runs, b.spansPerRun, err = b.number(ctx, *ours, *rival); err != nil {
 		return err
 	}
-	if *copies > 0 {
-		return b.examine(ctx, *copies, *asked)
+	if b.volume.spans > 0 {
+		return b.examine(ctx, *asked)
 	}
 	for _, spans := range b.groups {
 		if err := b.compare(ctx, spans); err != nil {

@@ -31,7 +31,7 @@ func (b *bench) compare(ctx context.Context, spans int) error {
 		if _, ok := sources[l.source]; ok {
 			continue
 		}
-		inserts, rows, err := b.sample(ctx, l.source, max(1, spans/8))
+		inserts, rows, err := b.sample(ctx, l.source, max(1, spans/b.spansPerRun))
 		if err != nil {
 			return fmt.Errorf("read sample: %w", err)
 		}
@@ -144,7 +144,7 @@ func (b *bench) turn(ctx context.Context, l *layout, inserts []insert, rows int,
 		}
 	}
 	r.merge = perRow(b.engine.cpu() - before)
-	spans := float64(b.runs) * 8
+	spans := float64(b.runs * b.spansPerRun)
 	size, err := b.engine.ask(ctx, "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = '"+database+"'")
 	if err != nil {
 		return nil, err

@@ -17,6 +17,12 @@ var tables = map[string]string{
 	"otel_traces": "TraceId", "otel_logs": "TraceId",
 }
 
+// times are their columns with the time of the event.
+var times = map[string]string{
+	"Span": "startedAt", "AgentExecution": "startedAt", "AgentLog": "timestamp", "RequestLog": "timestamp", "SystemErrors": "timestamp",
+	"otel_traces": "Timestamp", "otel_logs": "Timestamp",
+}
+
 // order is the order of the tables in a group.
 var order = []string{"Span", "AgentExecution", "AgentLog", "RequestLog", "SystemErrors", "otel_traces", "otel_logs"}
 
@@ -26,8 +32,8 @@ type insert struct {
 	group                  int
 }
 
-// number numbers the traces and returns how many there are.
-func (b *bench) number(ctx context.Context, ours, rival string) (int, error) {
+// number numbers the traces and returns how many there are, each of one run, and how many spans each has.
+func (b *bench) number(ctx context.Context, ours, rival string) (runs, spansPerRun int, err error) {
 	spans, trace, at := ours+".Span", "traceId", "startedAt"
 	if n, err := b.engine.ask(ctx, "EXISTS TABLE "+spans); err != nil || n == "0" {
 		spans, trace, at = rival+".otel_traces", "TraceId", "Timestamp"
@@ -38,14 +44,20 @@ func (b *bench) number(ctx context.Context, ours, rival string) (int, error) {
 			trace + " AS traceId, min(" + at + ") AS began FROM " + spans + " GROUP BY traceId ORDER BY began)",
 	} {
 		if _, err := b.engine.ask(ctx, s); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 	}
-	n, err := b.engine.ask(ctx, "SELECT count() FROM "+numbered+".traces")
+	counts, err := b.engine.rows(ctx, "SELECT (SELECT count() FROM "+numbered+".traces), (SELECT count() FROM "+spans+")")
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return strconv.Atoi(n)
+	if runs, err = strconv.Atoi(counts[0][0]); err != nil {
+		return 0, 0, err
+	}
+	if spansPerRun, err = strconv.Atoi(counts[0][1]); err != nil {
+		return 0, 0, err
+	}
+	return runs, spansPerRun / max(1, runs), nil
 }
 
 // sample reads the rows of a database in groups of so many traces, as bodies of INSERTs.
