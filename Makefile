@@ -59,6 +59,12 @@ bench: engines ## Compare with contrib's ClickHouse exporter on this machine; AR
 	$(GO) test ./exporter/delivery -run '^$$' -bench '^BenchmarkStages$$' -requests "$$out" -benchtime 20x -count 5 | tr '\t' '\n' | sed -E '/^(goos|goarch|pkg|cpu|PASS|ok)/d'
 	@cd bench && $(GO) run ./ingest -agenttrail ../$(BIN) $(ARGS)
 
+.PHONY: bench-schema
+bench-schema: engines ## Ask questions of large tables, beside contrib's (half an hour, 8 GB in TMPDIR); ARGS="-spans 50000000 -days 5"
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; cd bench; \
+	TMPDIR=$$dir $(GO) run ./ingest -agenttrail ../$(BIN) -rounds 1 -spans 100000 -only direct,contrib -keep; \
+	$(GO) run ./schema -agenttrail ../$(BIN) -data "$$(echo "$$dir"/agenttrail-bench-*/clickhouse)" -spans 50000000 $(ARGS) agenttrail=../schema/clickhouse contrib=contrib_0
+
 .PHONY: bench-delivery
 bench-delivery: engines ## Measure how fast requests are acknowledged, and what an outage of ClickHouse and too much load do (about 15 minutes)
 	$(GO) test ./cmd/agenttrail -run '^$$' -bench '^BenchmarkAcknowledgement$$' -benchtime 1x -timeout 10m -load-rate 1000 -load-for 60s -load-warm-up 10s

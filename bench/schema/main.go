@@ -3,7 +3,7 @@
 // that bench/ingest left behind; they are sent as the exporter sends them, in Native format over HTTP, in groups of the
 // sizes that are asked for. Schemas take turns; figures are medians of the rounds with their range.
 //
-//	go run ./ingest -agenttrail ../bin/agenttrail -rounds 1 -keep
+//	go run ./ingest -agenttrail ../bin/agenttrail -rounds 1 -only direct,contrib -keep
 //	go run ./schema -agenttrail ../bin/agenttrail -data DIR/clickhouse base=../schema/clickhouse other=/tmp/clickhouse contrib=contrib_0
 //
 // With -spans it fills the schemas with many copies of the sample and prints how long questions take.
@@ -58,7 +58,7 @@ func mainErr(ctx context.Context) (err error) {
 	flag.BoolVar(&b.keep, "keep", false, "leave the last database of every schema")
 	flag.IntVar(&b.volume.spans, "spans", 0, "fill each schema with so many spans and ask questions, instead of measuring INSERTs")
 	flag.IntVar(&b.volume.days, "days", 5, "days over which these spans are spread")
-	flag.IntVar(&b.volume.links, "links", 10, "how many times each part of them is attached")
+	flag.IntVar(&b.volume.links, "links", 20, "how many times each part of them is attached")
 	asked := flag.Int("asked", 200, "how often each question is asked")
 	flag.Parse()
 	for g := range strings.SplitSeq(*groups, ",") {

@@ -103,7 +103,7 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.Span${LOCAL} ${ON_CLUSTER}
     `links.attributes` Array(Map(LowCardinality(String), String)) COMMENT 'Attributes of the span links' CODEC(ZSTD(1)),
     ingestedAt         DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When the row was stored' CODEC(Delta(8), ZSTD(1)),
     INDEX idx_traceId traceId TYPE bloom_filter(0.001) GRANULARITY 1,
-    INDEX idx_executionId executionId TYPE bloom_filter(0.01) GRANULARITY 1
+    INDEX idx_executionId executionId TYPE bloom_filter(0.001) GRANULARITY 1
 )
 ENGINE = ${MERGETREE}
 PARTITION BY toDate(startedAt)
