@@ -37,7 +37,7 @@ func TestWrongConfigurationsSayWhatToDo(t *testing.T) {
 	t.Parallel()
 	for override, want := range map[string]string{
 		"exporters::agenttrail::endpoint=tcp://127.0.0.1:9000":              "give the address of ClickHouse's HTTP interface",
-		"exporters::agenttrail::compression=gzip":                           "use lz4, zstd or none",
+		"exporters::agenttrail::compression=gzip":                           "use auto, lz4, zstd or none",
 		"exporters::agenttrail::max_block_rows=2000000":                     "max_block_rows: must be from 1 to 1048448",
 		"exporters::agenttrail::sending_queue={enabled: true}":              "sending_queue: the exporter has a journal on disk in place of the queue",
 		"exporters::agenttrail::retry_on_failure={enabled: true}":           "retry::initial_interval and retry::max_interval set the pauses",

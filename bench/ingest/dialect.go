@@ -34,6 +34,7 @@ var dialects = []*dialect{
 				text("gen_ai.response.id", "resp_"+b.uuid()), double("gen_ai.request.temperature", 0.2), number("gen_ai.request.max_tokens", 4096),
 				number("gen_ai.usage.input_tokens", s.input), number("gen_ai.usage.output_tokens", s.output), number("gen_ai.usage.cache_read.input_tokens", s.input/3),
 				list("gen_ai.response.finish_reasons", "stop"), text("server.address", "api."+r.provider+".com"), number("server.port", 443),
+				text("gen_ai.system_instructions", `[{"type":"text","content":"`+b.told(r.agent)+`"}]`),
 				text("gen_ai.input.messages", parts(b.heard(r, 500))),
 				text("gen_ai.output.messages", `[{"role":"assistant","parts":[{"type":"text","content":"`+r.say("assistant", b.sentence(b.length(300)))+`"}]}]`),
 			}
@@ -59,7 +60,7 @@ var dialects = []*dialect{
 				text("openinference.span.kind", "LLM"), text("llm.model_name", r.model), text("llm.provider", r.provider), text("llm.system", r.provider), text("session.id", r.session),
 				number("llm.token_count.prompt", s.input), number("llm.token_count.completion", s.output), number("llm.token_count.total", s.input+s.output),
 				text("llm.invocation_parameters", `{"temperature":0.2,"max_tokens":4096}`),
-				text("llm.input_messages.0.message.role", "system"), text("llm.input_messages.0.message.content", b.sentence(b.length(200))),
+				text("llm.input_messages.0.message.role", "system"), text("llm.input_messages.0.message.content", b.told(r.agent)),
 			}
 			for i, m := range b.heard(r, 300) {
 				at := fmt.Sprintf("llm.input_messages.%d.message.", i+1)
@@ -89,6 +90,7 @@ var dialects = []*dialect{
 				text("gen_ai.operation.name", "chat"), text("gen_ai.provider.name", r.provider), text("gen_ai.request.model", r.model), text("gen_ai.response.model", r.model),
 				text("gen_ai.response.id", "aitxt-"+b.uuid()[:24]), number("gen_ai.usage.input_tokens", s.input), number("gen_ai.usage.output_tokens", s.output),
 				list("gen_ai.response.finish_reasons", "tool-calls"), double("gen_ai.client.operation.duration", 0.7), double("gen_ai.client.operation.time_to_first_chunk", 0.2),
+				text("gen_ai.system_instructions", `[{"type":"text","content":"`+b.told(r.agent)+`"}]`),
 				text("gen_ai.input.messages", parts(b.heard(r, 400))),
 				text("gen_ai.output.messages", `[{"role":"assistant","parts":[{"type":"text","content":"`+r.say("assistant", b.sentence(b.length(300)))+`"}],"finish_reason":"tool-calls"}]`),
 			}

@@ -42,6 +42,14 @@ func (b *builder) heard(r *run, mean int) []message {
 	return r.said
 }
 
+// told is what an agent's model is told before each conversation: the same in every call.
+func (b *builder) told(agent string) string {
+	if b.prompts[agent] == "" {
+		b.prompts[agent] = b.sentence(400 + b.length(400))
+	}
+	return b.prompts[agent]
+}
+
 // parts is a conversation as the GenAI conventions write it.
 func parts(said []message) string {
 	var s strings.Builder

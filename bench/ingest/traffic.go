@@ -94,13 +94,15 @@ type builder struct {
 	r     *rand.Rand
 	words []string
 	start uint64 // ns since the epoch
+
+	prompts map[string]string // By agent.
 	shape
 }
 
 // newMix returns the traffic of a marketplace: 40 agents in three dialects, 5,000 users, a few models and tools, texts
-// of realistic length and words that do not repeat each other.
+// of realistic length and words that do not repeat each other, but for what each agent's model is told in every call.
 func newMix(s shape, start uint64, seed uint64) (*mix, error) {
-	b := &builder{r: rand.New(rand.NewPCG(seed, 1)), start: start, shape: s}
+	b := &builder{r: rand.New(rand.NewPCG(seed, 1)), start: start, prompts: map[string]string{}, shape: s}
 	for range 4000 {
 		n := 2 + b.r.IntN(9)
 		var w strings.Builder

@@ -28,7 +28,7 @@ import (
 // Config is what users set. README.md has it in the words of the configuration file.
 type Config struct {
 	// ClientConfig has the endpoint of ClickHouse's HTTP interface, TLS, headers, and the timeout of one INSERT. Its
-	// compression is that of the blocks: lz4, zstd or none.
+	// compression is that of the blocks: lz4, zstd, none, or auto, which is none to this machine and lz4 over a network.
 	confighttp.ClientConfig `mapstructure:",squash"`
 
 	// Database holds the tables.
@@ -103,7 +103,7 @@ func createDefaultConfig() component.Config {
 	client := confighttp.NewDefaultClientConfig()
 	client.Endpoint = "http://127.0.0.1:8123"
 	client.Timeout = 30 * time.Second
-	client.Compression = configcompression.Type(delivery.CompressionLZ4)
+	client.Compression = configcompression.Type(delivery.CompressionAuto)
 	// Two blocks in flight for each table.
 	const connections = 16
 	keepalive := confighttp.NewDefaultKeepaliveClientConfig()
@@ -215,9 +215,9 @@ func (c *Config) Validate() error {
 		"give the address of ClickHouse's HTTP interface, such as http://127.0.0.1:8123; the native protocol of port 9000 is not spoken")
 	check(c.Database != "", "database", "must not be empty")
 	switch delivery.Compression(c.Compression) {
-	case delivery.CompressionLZ4, delivery.CompressionZSTD, delivery.CompressionNone, "":
+	case delivery.CompressionAuto, delivery.CompressionLZ4, delivery.CompressionZSTD, delivery.CompressionNone, "":
 	default:
-		check(false, "compression", fmt.Sprintf("%q is not known: use lz4, zstd or none", c.Compression))
+		check(false, "compression", fmt.Sprintf("%q is not known: use auto, lz4, zstd or none", c.Compression))
 	}
 	check(c.MaxBlockRows > 0 && c.MaxBlockRows < delivery.LimitBlockRows, "max_block_rows",
 		fmt.Sprintf("must be from 1 to %d: ClickHouse cuts larger blocks, and a retry of one would be stored twice", delivery.LimitBlockRows-1))

@@ -165,9 +165,9 @@ const nativeFrame = 64 << 10
 // AppendNative appends the block of a table in Native format to dst. The table must be one of the layout.
 func (b *Blocks) AppendNative(dst []byte, table string) []byte {
 	dst = slices.Grow(dst, b.Size(table))
-	_ = b.EmitNative(table, make([]byte, 0, nativeFrame), func(frame []byte) error { // It cannot fail.
+	_ = b.EmitNative(table, make([]byte, 0, nativeFrame), func(frame []byte) ([]byte, error) { // It cannot fail.
 		dst = append(dst, frame...)
-		return nil
+		return frame, nil
 	})
 	return dst
 }
@@ -175,10 +175,10 @@ func (b *Blocks) AppendNative(dst []byte, table string) []byte {
 // minFrame is the least capacity of a frame.
 const minFrame = 4 << 10
 
-// EmitNative passes on the block of a table in Native format, in frames of the capacity of frame, which it uses for
-// all of them and which must be at least 4 KiB; the last may be shorter. The table must be one of the layout. An error
-// is that of flush.
-func (b *Blocks) EmitNative(table string, frame []byte, flush func(frame []byte) error) error {
+// EmitNative passes on the block of a table in Native format, in frames as large as the capacity of frame, which is the
+// memory of the first; flush takes a frame and returns the memory of the next, which may be the same. Each must have at
+// least 4 KiB; the last frame may be shorter. The table must be one of the layout. An error is that of flush.
+func (b *Blocks) EmitNative(table string, frame []byte, flush func(frame []byte) (next []byte, err error)) error {
 	s := b.byName[table]
 	if s == nil {
 		panic("BUG: the layout has no table " + table)

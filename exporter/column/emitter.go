@@ -6,7 +6,7 @@ import "encoding/binary"
 // in memory as a whole.
 type emitter struct {
 	frame []byte // What is not passed on; its capacity is the size of a frame.
-	flush func(frame []byte) error
+	flush func(frame []byte) (next []byte, err error)
 	err   error
 }
 
@@ -46,7 +46,12 @@ func (e *emitter) string(s string) {
 // pass passes the frame on. After an error nothing is.
 func (e *emitter) pass() {
 	if e.err == nil {
-		e.err = e.flush(e.frame)
+		next, err := e.flush(e.frame)
+		if err == nil {
+			e.frame = next[:0]
+			return
+		}
+		e.err = err
 	}
 	e.frame = e.frame[:0]
 }

@@ -37,6 +37,14 @@ type framer struct {
 	buf    []byte // One of them, before compression.
 }
 
+func newFramer(m frame.Method) (*framer, error) {
+	frames, err := frame.NewEncoder(m)
+	if err != nil {
+		return nil, err
+	}
+	return &framer{frames: frames, buf: make([]byte, 0, frameBytes)}, nil
+}
+
 // body is that of an INSERT, in chunks: a block may be large, and would be copied often while it grows in one piece.
 // Who uses it has a share, because a request that was given up may go on to read it for a while.
 type body struct {
@@ -89,7 +97,7 @@ func newEncoder(c Compression) (*encoder, error) {
 	case CompressionZSTD:
 		e.method = frame.MethodZSTD
 	default:
-		return nil, fmt.Errorf("unknown compression %q: use lz4, zstd or none", c)
+		return nil, fmt.Errorf("unknown compression %q: use auto, lz4, zstd or none", c)
 	}
 	e.sets.New = func() any { return column.NewSet() }
 	e.buffers.New = func() any { return new([]byte) }
@@ -121,39 +129,54 @@ func (e *encoder) framer() (*framer, error) {
 	if f, ok := e.framers.Get().(*framer); ok {
 		return f, nil
 	}
-	f := &framer{buf: make([]byte, 0, frameBytes)}
-	if !e.compressed {
-		return f, nil
-	}
-	var err error
-	f.frames, err = frame.NewEncoder(e.method)
-	return f, err
+	return newFramer(e.method)
 }
 
 // body makes the body of an INSERT of the rows of a table. The caller has a share.
 func (e *encoder) body(blocks *column.Blocks, table string) (*body, error) {
-	f, err := e.framer()
-	if err != nil {
-		return nil, err
-	}
-	defer e.framers.Put(f)
 	b := &body{enc: e}
 	b.shares.Store(1)
-	if err := blocks.EmitNative(table, f.buf, func(p []byte) error {
-		last := b.room()
-		before := len(*last)
-		if e.compressed {
-			*last = f.frames.Append(*last, p)
-		} else {
-			*last = append(*last, p...)
-		}
-		b.size += len(*last) - before
-		return nil
-	}); err != nil {
+	fill := b.copy
+	if e.compressed {
+		fill = b.compress
+	}
+	if err := fill(blocks, table); err != nil {
 		b.release()
 		return nil, err
 	}
 	return b, nil
+}
+
+// compress fills the body with compressed frames.
+func (b *body) compress(blocks *column.Blocks, table string) error {
+	f, err := b.enc.framer()
+	if err != nil {
+		return err
+	}
+	defer b.enc.framers.Put(f)
+	return blocks.EmitNative(table, f.buf, func(p []byte) ([]byte, error) {
+		last := b.room()
+		before := len(*last)
+		*last = f.frames.Append(*last, p)
+		b.size += len(*last) - before
+		return p, nil
+	})
+}
+
+// copy fills the body with the block as it is, which is written into the chunks at once.
+func (b *body) copy(blocks *column.Blocks, table string) error {
+	last := b.grow()
+	if err := blocks.EmitNative(table, *last, func(p []byte) ([]byte, error) {
+		*last = p
+		b.size += len(p)
+		last = b.grow()
+		return *last, nil
+	}); err != nil {
+		return err
+	}
+	b.chunks = b.chunks[:len(b.chunks)-1] // Nothing came after the last frame.
+	b.enc.chunks.Put(last)
+	return nil
 }
 
 // room returns a chunk that has room for a frame.
@@ -163,6 +186,11 @@ func (b *body) room() *[]byte {
 			return last
 		}
 	}
+	return b.grow()
+}
+
+// grow adds an empty chunk.
+func (b *body) grow() *[]byte {
 	c := b.enc.chunks.Get().(*[]byte)
 	b.chunks = append(b.chunks, c)
 	return c

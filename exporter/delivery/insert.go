@@ -24,6 +24,8 @@ type inserter struct {
 	username string
 	password string
 	timeout  time.Duration
+
+	compression Compression // Of bodies; never auto.
 }
 
 func newInserter(s *Settings) (*inserter, error) {
@@ -54,7 +56,8 @@ func newInserter(s *Settings) (*inserter, error) {
 	} {
 		in.query.Set(k, v)
 	}
-	if s.Compression != CompressionNone {
+	in.compression = s.Compression.of(base)
+	if in.compression != CompressionNone {
 		in.query.Set("decompress", "1")
 	}
 	for t := range column.TableCount {

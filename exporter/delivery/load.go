@@ -12,7 +12,8 @@ import (
 )
 
 // loader bounds what closed segments take of the memory. Those that are closed first are kept in memory until they are
-// stored. The others are read back, few at a time, and the last ones that were read are kept for their other tables.
+// stored. The others are read back, few at a time, and the last ones that were read are kept for their other tables,
+// which would read the file again otherwise.
 type loader struct {
 	w     *Writer
 	slots chan struct{} // One element per block that is being made.
@@ -101,7 +102,7 @@ func (s *segment) load() (*held, error) {
 	if h := s.inMemory(); h != nil {
 		return h, nil
 	}
-	records, memory, err := s.read()
+	records, memory, err := s.j.Load()
 	if err != nil {
 		return nil, err
 	}
@@ -116,32 +117,6 @@ func (s *segment) load() (*held, error) {
 	h := newHeld(records, nil)
 	s.hold(h, memory)
 	return h.share(), nil
-}
-
-// read reads the file. Records that cannot be read are nil.
-func (s *segment) read() (records [][]byte, memory int64, err error) {
-	records = make([][]byte, s.j.Len())
-	size := 0
-	for _, e := range s.totals {
-		size += e.bytes
-	}
-	all := make([]byte, 0, size)
-	ends := make([]int, len(records))
-	if err := s.j.Each(func(i int, data []byte) error {
-		all = append(all, data...)
-		ends[i] = len(all)
-		return nil
-	}); err != nil {
-		return nil, 0, err
-	}
-	start := 0
-	for i, end := range ends {
-		if end > 0 {
-			records[i] = all[start:end:end]
-			start = end
-		}
-	}
-	return records, int64(cap(all)), nil
 }
 
 // blank is for making blocks of records of a layout.

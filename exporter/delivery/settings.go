@@ -2,6 +2,8 @@ package delivery
 
 import (
 	"net/http"
+	"net/netip"
+	"net/url"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,7 +19,22 @@ const (
 	CompressionNone Compression = "none"
 	CompressionLZ4  Compression = "lz4"
 	CompressionZSTD Compression = "zstd"
+	// CompressionAuto is none to a ClickHouse on this machine, where bytes cost less than the work to save them, and
+	// LZ4 over a network.
+	CompressionAuto Compression = "auto"
 )
+
+// of returns what c means for an endpoint.
+func (c Compression) of(endpoint *url.URL) Compression {
+	if c != CompressionAuto {
+		return c
+	}
+	host := endpoint.Hostname()
+	if addr, err := netip.ParseAddr(host); err == nil && addr.Unmap().IsLoopback() || host == "localhost" {
+		return CompressionNone
+	}
+	return CompressionLZ4
+}
 
 // Limits of ClickHouse: a larger block is cut by the server, and then a retry is no longer recognized as one.
 // See min_insert_block_size_rows and min_insert_block_size_bytes.
@@ -33,7 +50,7 @@ type Settings struct {
 	Username string // ("default")
 	Password string
 
-	Compression Compression // (lz4)
+	Compression Compression // (auto)
 
 	// Journal says where rows are kept until they are stored. Its Dir must be given; Layout, Logger and Observer are
 	// the writer's own.
@@ -74,7 +91,7 @@ func (s Settings) withDefaults() Settings {
 	wait := func(v *time.Duration, d time.Duration) { *v = orDefault(*v, d) }
 	s.Database = orDefault(s.Database, "agenttrail")
 	s.Username = orDefault(s.Username, "default")
-	s.Compression = orDefault(s.Compression, CompressionLZ4)
+	s.Compression = orDefault(s.Compression, CompressionAuto)
 	set(&s.MaxBlockRows, 250_000)
 	set(&s.MaxBlockBytes, 64<<20)
 	s.MaxQueueBytes = orDefault(s.MaxQueueBytes, 256<<20)
@@ -113,8 +130,9 @@ func (s *Settings) segmentBytes() int64 { return s.MaxQueueBytes / 8 }
 // open segment, and segments that are read back.
 func (s *Settings) waitingBytes() int64 { return s.MaxQueueBytes * 3 / 8 }
 
-// loadedBytes is how many bytes of segments that were read back are kept for their other tables.
-func (s *Settings) loadedBytes() int64 { return s.MaxQueueBytes / 16 }
+// loadedBytes is how many bytes of segments that were read back are kept for their other tables: a whole one, with the
+// request that it was closed for.
+func (s *Settings) loadedBytes() int64 { return s.segmentBytes() * 5 / 4 }
 
 func orDefault[T comparable](v, d T) T {
 	var zero T

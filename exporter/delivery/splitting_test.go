@@ -113,7 +113,7 @@ func TestPiecesOfABlockAreTheSameAfterARestart(t *testing.T) {
 	require.Equal(t, []string{"good 0", "good 1", "good 2", "good 3", "good 4", "good 6", "good 7", "hold"}, messages(fake.stored(column.TableAgentLog)))
 	whole := 0
 	for _, c := range fake.seen() {
-		if strings.HasSuffix(c.token, "/AgentLog") && len(decodeBody(t, c.body, true)) == 8 {
+		if strings.HasSuffix(c.token, "/AgentLog") && len(decodeBody(t, c.body, c.query.Get("decompress") == "1")) == 8 {
 			whole++
 		}
 	}

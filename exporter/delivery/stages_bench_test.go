@@ -40,6 +40,7 @@ type stages struct {
 	native [][]byte
 	frames *frame.Encoder
 	out    []byte
+	plain  *encoder
 }
 
 // group is how many requests become one block, about as many as arrive between two flushes.
@@ -80,10 +81,14 @@ func BenchmarkStages(b *testing.B) {
 		b.ReportMetric(ns(i), i.String()+"-ns/span")
 	}
 	floor := ns(stageDecode, stageCompress, stageWrite, stageSend)
-	direct := ns(stageDecode, stageHash, stageMap, stageRecord, stageWrite, stageJoin, stageEmit, stageSend)
+	ours := ns(stageHash, stageMap, stageRecord, stageJoin) + ns(stageDecode, stageWrite)
+	direct, plain := ours+ns(stageEmit, stageSend), ours+ns(stageCopy, stageSendPlain)
 	b.ReportMetric(floor, "floor-ns/span")
 	b.ReportMetric(direct, "direct-ns/span")
 	b.ReportMetric(direct/floor, "direct/floor")
+	b.ReportMetric(plain, "direct-plain-ns/span")
+	b.ReportMetric(plain/floor, "direct-plain/floor")
+	b.ReportMetric(plain/ns(stageDecode, stageWrite, stageSendPlain), "direct-plain/floor-plain")
 	b.ReportMetric(0, "ns/op")
 }
 
@@ -99,12 +104,14 @@ const (
 	stageEmit
 	stageSend
 	stageCompress
+	stageCopy
+	stageSendPlain
 	stagePdata
 	stageCount
 )
 
 func (s stage) String() string {
-	return [...]string{"decode", "hash", "map", "record", "write", "join", "emit", "send", "compress", "pdata"}[s]
+	return [...]string{"decode", "hash", "map", "record", "write", "join", "emit", "send", "compress", "copy", "send-plain", "pdata"}[s]
 }
 
 func newStages(b *testing.B) *stages {
@@ -113,6 +120,8 @@ func newStages(b *testing.B) *stages {
 	require.NoError(b, err)
 	s := &stages{mapper: mapping.New(mapping.Config{Prices: list})}
 	s.frames, err = frame.NewEncoder(frame.MethodLZ4)
+	require.NoError(b, err)
+	s.plain, err = newEncoder(CompressionNone)
 	require.NoError(b, err)
 	s.blocks, err = column.NewBlocks(column.Layout())
 	require.NoError(b, err)
@@ -207,14 +216,22 @@ func (s *stages) run(b *testing.B, from, to int, spent *[stageCount]time.Duratio
 			continue
 		}
 		s.out = s.out[:0]
-		require.NoError(b, s.blocks.EmitNative(t.String(), frameBuf, func(p []byte) error {
+		require.NoError(b, s.blocks.EmitNative(t.String(), frameBuf, func(p []byte) ([]byte, error) {
 			s.out = s.frames.Append(s.out, p)
-			return nil
+			return p, nil
 		}))
 		lap(stageEmit)
 		_, err := client.Write(s.out)
 		require.NoError(b, err)
 		lap(stageSend)
+		at = cpu(b)
+		body, err := s.plain.body(s.blocks, t.String())
+		require.NoError(b, err)
+		lap(stageCopy)
+		_, err = io.Copy(client, body.open())
+		require.NoError(b, err)
+		body.release()
+		lap(stageSendPlain)
 		s.native[t] = s.blocks.AppendNative(s.native[t][:0], t.String())
 		at = cpu(b)
 		s.out = s.out[:0]

@@ -57,11 +57,11 @@ func NewWriter(ctx context.Context, settings Settings) (*Writer, error) {
 	if settings.MaxBlockRows > LimitBlockRows-1 || settings.MaxBlockBytes > LimitBlockBytes {
 		return nil, fmt.Errorf("a block may have at most %d rows and %d bytes: ClickHouse cuts larger ones, and a retry would store them twice", LimitBlockRows-1, LimitBlockBytes)
 	}
-	enc, err := newEncoder(settings.Compression)
+	in, err := newInserter(&settings)
 	if err != nil {
 		return nil, err
 	}
-	in, err := newInserter(&settings)
+	enc, err := newEncoder(in.compression)
 	if err != nil {
 		return nil, err
 	}

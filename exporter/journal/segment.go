@@ -81,12 +81,30 @@ func (s *Segment) Spill() {
 
 // Each reads the records back, in order, with their index. Records that cannot be read are skipped; if they became
 // unreadable after Open or Append, that is reported. data is valid during the call.
-func (s *Segment) Each(fn func(i int, data []byte) error) error {
+func (s *Segment) Each(fn func(i int, data []byte) error) error { return s.each(false, fn) }
+
+// Load is [Segment.Each] with records that stay valid. Those that cannot be read are nil. bytes is what all of them
+// take of the memory.
+func (s *Segment) Load() (records [][]byte, bytes int64, err error) {
+	records = make([][]byte, s.count)
+	if err := s.each(true, func(i int, data []byte) error {
+		records[i] = data
+		bytes += int64(len(data))
+		return nil
+	}); err != nil {
+		return nil, 0, err
+	}
+	return records, bytes, nil
+}
+
+// each does the work of Each and, if the data is to stay valid, of Load.
+func (s *Segment) each(stay bool, fn func(i int, data []byte) error) error {
 	name := s.j.segmentName(s.Number)
 	src, err := openSource(s.j.fs, name)
 	if err != nil {
 		return fault("read segment", err)
 	}
+	src.whole = stay
 	damages, readErr := s.read(src, name, fn)
 	err = errors.Join(readErr, src.Close())
 	if len(damages) > 0 {
@@ -98,7 +116,7 @@ func (s *Segment) Each(fn func(i int, data []byte) error) error {
 	return nil
 }
 
-// read does the work of Each.
+// read reads the records from a source.
 func (s *Segment) read(src *source, name string, fn func(i int, data []byte) error) (damages []Damage, err error) {
 	var raw []byte
 	err = scan(src, s.seed(), s.start, s.end, true, func(it *item) error {
@@ -119,7 +137,7 @@ func (s *Segment) read(src *source, name string, fn func(i int, data []byte) err
 			damages = append(damages, Damage{name, it.off, it.end - it.off, damage.Error()})
 			return nil //nolint:nilerr // It is reported.
 		}
-		if it.head.encoding != encodingNone {
+		if it.head.encoding != encodingNone && !src.whole {
 			raw = data
 		}
 		return fn(int(it.head.index), data)

@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"os"
@@ -112,6 +113,42 @@ func TestDamageInUse(t *testing.T) {
 	kept, err := os.ReadFile(filepath.Join(dir, "damaged", copies[0].Name()))
 	require.NoError(t, err)
 	require.Equal(t, content, kept)
+}
+
+func TestLoadedRecordsStay(t *testing.T) {
+	t.Parallel()
+	for _, c := range []journal.Compression{journal.CompressionNone, journal.CompressionLZ4} {
+		t.Run(string(c), func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			j := open(t, journal.Settings{Dir: dir, Compression: c})
+			want := make([][]byte, 40)
+			size := int64(0)
+			for i := range want {
+				want[i] = bytes.Repeat(fmt.Appendf(nil, "record %d, ", i), 2000*(i%3)+1)
+				size += int64(len(want[i]))
+				appendOne(t, j, rec(i, string(want[i])))
+			}
+			s := rotate(t, j)
+			got, memory, err := s.Load()
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+			require.Equal(t, size, memory)
+
+			name := filepath.Join(dir, fmt.Sprintf("%016x.seg", s.Number))
+			content, err := os.ReadFile(name)
+			require.NoError(t, err)
+			at := bytes.Index(content, []byte("record 7, "))
+			content[at] ^= 1
+			require.NoError(t, os.WriteFile(name, content, 0o600))
+			damaged, memory, err := s.Load()
+			require.NoError(t, err)
+			require.Equal(t, want, got, "what was loaded before is not touched")
+			require.Equal(t, size-int64(len(want[7])), memory)
+			want[7] = nil
+			require.Equal(t, want, damaged)
+		})
+	}
 }
 
 func TestNewerVersionIsLeftAlone(t *testing.T) {

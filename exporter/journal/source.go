@@ -15,6 +15,9 @@ type source struct {
 	size int64
 	buf  []byte
 	at   int64 // Offset of buf.
+
+	// whole: the file is read in one piece, and what bytes returns stays valid.
+	whole bool
 }
 
 func openSource(fs FS, name string) (*source, error) {
@@ -29,7 +32,7 @@ func openSource(fs FS, name string) (*source, error) {
 	return &source{f: f, size: size}, nil
 }
 
-// bytes returns n bytes, fewer at the end of the file. They are valid until the next call.
+// bytes returns n bytes, fewer at the end of the file. They are valid until the next call, or, of a whole file, always.
 func (s *source) bytes(off int64, n int) ([]byte, error) {
 	if rest := s.size - off; int64(n) > rest {
 		n = int(max(rest, 0))
@@ -38,7 +41,10 @@ func (s *source) bytes(off int64, n int) ([]byte, error) {
 		return s.buf[off-s.at:][:n], nil
 	}
 	want := int(min(int64(max(n, sourceChunk)), s.size-off))
-	if cap(s.buf) < want {
+	if s.whole {
+		want = int(s.size - off)
+	}
+	if cap(s.buf) < want || s.whole {
 		s.buf = make([]byte, want)
 	}
 	s.buf, s.at = s.buf[:want], off
