@@ -37,7 +37,8 @@ func parseLayout(arg string) (*layout, error) {
 
 var fills = strings.NewReplacer(
 	"${LOCAL}", "", "${ON_CLUSTER}", "", "${GLOBAL}", "", "${VIEWS_SINCE_MS}", "0",
-	"${MERGETREE}", "MergeTree", "${REPLACINGMERGETREE}", "ReplacingMergeTree", "${AGGREGATINGMERGETREE}", "AggregatingMergeTree",
+	"${MERGETREE}", "MergeTree", "${REPLACINGMERGETREE}", "ReplacingMergeTree",
+	"${REPLACINGMERGETREE_VERSION}", "ReplacingMergeTree(version)", "${AGGREGATINGMERGETREE}", "AggregatingMergeTree",
 	"${EVERYWHERE_REPLACINGMERGETREE}", "ReplacingMergeTree", "${DEDUP_SETTINGS}", ", non_replicated_deduplication_window = 100000",
 )
 

@@ -50,8 +50,8 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.AgentExecution${LOCAL} ${ON_CLUSTER}
     dialect           LowCardinality(String)             COMMENT 'Instrumentation dialect that told us that this span is a run' CODEC(ZSTD(1)),
     attributes        Map(LowCardinality(String), String) COMMENT 'Span attributes, values as text, structures as JSON' CODEC(ZSTD(3)),
     ingestedAt        DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When the row was stored' CODEC(Delta(8), ZSTD(1)),
-    INDEX idx_id id TYPE bloom_filter(0.001) GRANULARITY 1,
-    INDEX idx_traceId traceId TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX idx_id id TYPE bloom_filter(0.00001) GRANULARITY 1,
+    INDEX idx_traceId traceId TYPE bloom_filter(0.00001) GRANULARITY 1,
     INDEX idx_userId userId TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_sessionId sessionId TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_ingestedAt ingestedAt TYPE minmax GRANULARITY 1
@@ -102,8 +102,8 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.Span${LOCAL} ${ON_CLUSTER}
     `links.spanId`     Array(String)          COMMENT 'Span ids of the span links' CODEC(ZSTD(1)),
     `links.attributes` Array(Map(LowCardinality(String), String)) COMMENT 'Attributes of the span links' CODEC(ZSTD(1)),
     ingestedAt         DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When the row was stored' CODEC(Delta(8), ZSTD(1)),
-    INDEX idx_traceId traceId TYPE bloom_filter(0.001) GRANULARITY 1,
-    INDEX idx_executionId executionId TYPE bloom_filter(0.001) GRANULARITY 1
+    INDEX idx_traceId traceId TYPE bloom_filter(0.00001) GRANULARITY 1,
+    INDEX idx_executionId executionId TYPE bloom_filter(0.00001) GRANULARITY 1
 )
 ENGINE = ${MERGETREE}
 PARTITION BY toDate(startedAt)
@@ -133,8 +133,8 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.AgentLog${LOCAL} ${ON_CLUSTER}
     environment        LowCardinality(String) COMMENT 'deployment.environment.name of the resource' CODEC(ZSTD(1)),
     resourceAttributes Map(LowCardinality(String), String) COMMENT 'Resource attributes, values as text' CODEC(ZSTD(4)),
     ingestedAt         DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When the row was stored' CODEC(Delta(8), ZSTD(1)),
-    INDEX idx_executionId executionId TYPE bloom_filter(0.001) GRANULARITY 1,
-    INDEX idx_traceId traceId TYPE bloom_filter(0.001) GRANULARITY 1
+    INDEX idx_executionId executionId TYPE bloom_filter(0.00001) GRANULARITY 1,
+    INDEX idx_traceId traceId TYPE bloom_filter(0.00001) GRANULARITY 1
 )
 ENGINE = ${MERGETREE}
 PARTITION BY toDate(timestamp)
@@ -170,8 +170,8 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.RequestLog${LOCAL} ${ON_CLUSTER}
     serviceName     LowCardinality(String) COMMENT 'service.name of the resource' CODEC(ZSTD(1)),
     environment     LowCardinality(String) COMMENT 'deployment.environment.name of the resource' CODEC(ZSTD(1)),
     ingestedAt      DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When the row was stored' CODEC(Delta(8), ZSTD(1)),
-    INDEX idx_traceId traceId TYPE bloom_filter(0.001) GRANULARITY 1,
-    INDEX idx_executionId executionId TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX idx_traceId traceId TYPE bloom_filter(0.00001) GRANULARITY 1,
+    INDEX idx_executionId executionId TYPE bloom_filter(0.00001) GRANULARITY 1,
     INDEX idx_userId userId TYPE bloom_filter(0.01) GRANULARITY 1
 )
 ENGINE = ${MERGETREE}
@@ -199,8 +199,8 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.SystemErrors${LOCAL} ${ON_CLUSTER}
     details     Map(LowCardinality(String), String) COMMENT 'Stack trace and what else the emitter told' CODEC(ZSTD(4)),
     environment LowCardinality(String) COMMENT 'deployment.environment.name of the resource' CODEC(ZSTD(1)),
     ingestedAt  DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When the row was stored' CODEC(Delta(8), ZSTD(1)),
-    INDEX idx_traceId traceId TYPE bloom_filter(0.001) GRANULARITY 1,
-    INDEX idx_executionId executionId TYPE bloom_filter(0.001) GRANULARITY 1
+    INDEX idx_traceId traceId TYPE bloom_filter(0.00001) GRANULARITY 1,
+    INDEX idx_executionId executionId TYPE bloom_filter(0.00001) GRANULARITY 1
 )
 ENGINE = ${REPLACINGMERGETREE}
 PARTITION BY toDate(timestamp)

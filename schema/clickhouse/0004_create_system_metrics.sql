@@ -54,7 +54,7 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.SecurityEvents${LOCAL} ${ON_CLUSTER}
     environment LowCardinality(String) COMMENT 'deployment.environment.name of the resource' CODEC(ZSTD(1)),
     ingestedAt  DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When the row was stored' CODEC(Delta(8), ZSTD(1)),
     INDEX idx_userId userId TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_traceId traceId TYPE bloom_filter(0.001) GRANULARITY 1
+    INDEX idx_traceId traceId TYPE bloom_filter(0.00001) GRANULARITY 1
 )
 ENGINE = ${MERGETREE}
 PARTITION BY toYYYYMM(timestamp)
