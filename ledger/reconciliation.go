@@ -108,6 +108,8 @@ type Consumption struct {
 	Agent       string // slug
 	Consumed    Credits
 	Rows        int
+	// Imported says that its rows are of the past and were charged elsewhere, so that the ledger need not know the run.
+	Imported bool
 }
 
 // ReconRun is one comparison.
@@ -125,6 +127,9 @@ type ReconRun struct {
 	Waived             int64     `json:"waived"`
 	Captured           Credits   `json:"captured"` // corrections among them
 	Consumed           Credits   `json:"consumed"`
+	// Imported counts runs that were left out: telemetry says that they were charged elsewhere. Who compares knows it; it is
+	// not kept.
+	Imported int64 `json:"-"`
 }
 
 // Count adds a run of this state to the figures.
