@@ -23,7 +23,11 @@ const (
 	ReconWaived             ReconState = "waived"               // It differs, and somebody decided to leave it.
 )
 
-// ReconStates are all states.
+// ReconExpired is told of a run that agrees and that somebody may look for all the same: its hold has expired, nothing was
+// captured, and telemetry does not know it. The run never ended, as when its worker was killed. It is not written down.
+const ReconExpired ReconState = "expired"
+
+// ReconStates are all states that are written down.
 func ReconStates() []ReconState {
 	return []ReconState{ReconDrift, ReconMissingInLedger, ReconMissingInTelemetry, ReconMatched, ReconAdjusted, ReconWaived}
 }
@@ -98,6 +102,7 @@ type Charge struct {
 	UserID             uuid.UUID
 	Agent              string    // slug
 	Captured, Adjusted Credits   // nothing was captured while a hold is active, or when it was released or has expired
+	Expired            bool      // the hold has expired
 	From, Until        time.Time // within which the run was, by the ledger's clock
 }
 
@@ -130,6 +135,8 @@ type ReconRun struct {
 	// Imported counts runs that were left out: telemetry says that they were charged elsewhere. Who compares knows it; it is
 	// not kept.
 	Imported int64 `json:"-"`
+	// Expired counts those of the matched that never ended, likewise; see [ReconExpired].
+	Expired int64 `json:"-"`
 }
 
 // Count adds a run of this state to the figures.

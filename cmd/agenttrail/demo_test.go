@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -161,12 +162,23 @@ FROM AgentMetrics AS m INNER JOIN
 		t.Parallel()
 		text, err := agenttrail(t.Context(), "reconcile", "--data", in.dir, "--grace", "0s", "--json").CombinedOutput()
 		require.NoError(t, err, "%s", text)
-		var report struct {
-			Summary struct{ Executions, Matched, Imported int } `json:"summary"`
+		type line struct {
+			State   string
+			Summary struct{ Executions, Matched, Imported, Expired int }
 		}
-		require.NoError(t, json.Unmarshal(text, &report), "differences were found: %s", text)
+		var report line
+		expired := 0
+		for text := range strings.Lines(string(text)) {
+			report = line{}
+			require.NoError(t, json.Unmarshal([]byte(text), &report), text)
+			if report.State != "" {
+				require.Equal(t, "expired", report.State, "a difference was found: %s", text)
+				expired++
+			}
+		}
 		require.Greater(t, report.Summary.Matched, 150)
 		require.Equal(t, report.Summary.Executions, report.Summary.Matched)
+		require.Equal(t, expired, report.Summary.Expired)
 		require.Greater(t, report.Summary.Imported, 450)
 		t.Logf("%d live runs are the same in the ledger and in telemetry, %d of the history are imported", report.Summary.Matched, report.Summary.Imported)
 	})

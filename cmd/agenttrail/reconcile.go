@@ -30,7 +30,8 @@ func newReconcileCommand() *cobra.Command {
 
 The ledger does this by itself from time to time; here it is done now, and written down in the same way. Runs that were
 settled or stored less than --grace ago are left out: the other side may still be on its way. So are imported runs, of which
-telemetry says that they were charged elsewhere. Nothing is corrected.
+telemetry says that they were charged elsewhere. Runs that never ended, as when their worker was killed, are listed as
+expired: nothing was charged, and nothing is to be done about them. Nothing is corrected.
 --json prints one JSON object a line: each difference, then the summary.`,
 		Example: `  agenttrail reconcile
   agenttrail reconcile --since 24h --json
@@ -143,11 +144,15 @@ func (d *differences) end(r ledger.ReconRun) error {
 		type summary struct {
 			ledger.ReconRun
 			Imported int64 `json:"imported"`
+			Expired  int64 `json:"expired"`
 		}
-		return d.json.Encode(map[string]summary{"summary": {r, r.Imported}})
+		return d.json.Encode(map[string]summary{"summary": {r, r.Imported, r.Expired}})
 	}
 	if err := d.table.Flush(); err != nil {
 		return fmt.Errorf("print differences: %w", err)
+	}
+	if r.Expired > 0 {
+		fmt.Fprintf(d.out, "%d of the matched never ended: their holds have expired, nothing was charged, and telemetry does not know them\n", r.Expired)
 	}
 	if r.Imported > 0 {
 		fmt.Fprintf(d.out, "%d imported runs were left out: telemetry says that they were charged elsewhere\n", r.Imported)

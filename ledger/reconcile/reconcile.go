@@ -79,7 +79,8 @@ func New(store Store, telemetry Telemetry, cfg Config) *Reconciler {
 }
 
 // Run compares the runs of the window, and those that did not agree before whatever their age. Each that does not agree is
-// given to found, which may be nil, and written down. It can run twice, and together with another one: both write the
+// given to found, which may be nil, and written down; runs that never ended are given to found only, as
+// [ledger.ReconExpired]. It can run twice, and together with another one: both write the
 // same.
 func (r *Reconciler) Run(ctx context.Context, found func(ledger.Compared, ledger.ReconState)) (ledger.ReconRun, error) {
 	now := r.cfg.Now().UTC()
@@ -274,6 +275,12 @@ func (c *comparison) compare(ctx context.Context, charge *ledger.Charge, used *l
 	state := x.State()
 	if !state.Open() {
 		c.run.Count(state)
+		if charge != nil && charge.Expired && used == nil {
+			c.run.Expired++
+			if c.found != nil {
+				c.found(x, ledger.ReconExpired)
+			}
+		}
 		return nil
 	}
 	if c.differ = append(c.differ, x); len(c.differ) < batch {
