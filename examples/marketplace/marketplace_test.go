@@ -222,8 +222,8 @@ func TestMarketplace(t *testing.T) {
 		require.Equal(t, strconv.Itoa(len(runs)), total[1], period)
 	}
 	changes := 0
-	for _, trail := range []string{"agent_audit_logs", "mandate_audit_logs"} {
-		for _, err := range p.client.Audit(t.Context(), trail, [16]byte{}) {
+	for _, trail := range []ledger.Trail{ledger.TrailAgents, ledger.TrailMandates} {
+		for _, err := range p.client.Audit(t.Context(), trail, ledger.AuditFilter{}) {
 			require.NoError(t, err)
 			changes++
 		}

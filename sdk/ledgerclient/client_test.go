@@ -47,14 +47,14 @@ func TestOperations(t *testing.T) {
 	require.Equal(t, 3*credit, agent.Version.Pricing.PerExecution)
 
 	day := 4 * credit
-	mandate, err := c.ReplaceRules(ctx, w.mandate, ledgerclient.AnyVersion, ledger.Rules{MaxPerDay: &day})
+	mandate, err := c.ReplaceRules(ctx, w.mandate, ledgerclient.AnyVersion, ledgerclient.MandateVersion{Rules: ledger.Rules{MaxPerDay: &day}})
 	require.NoError(t, err)
 	require.Equal(t, 2, mandate.Version)
-	_, err = c.SuspendMandate(ctx, w.mandate, "too much")
+	_, err = c.SuspendMandate(ctx, w.mandate, ledgerclient.AnyVersion, "too much")
 	require.NoError(t, err)
 	_, err = c.Authorize(ctx, ledgerclient.Authorize{UserID: w.user, MandateID: w.mandate, Agent: "triage"})
 	require.Equal(t, ledger.CodeMandateDenied, codeOf(err))
-	_, err = c.ResumeMandate(ctx, w.mandate, "")
+	_, err = c.ResumeMandate(ctx, w.mandate, "", "")
 	require.NoError(t, err)
 	mandate, err = c.Mandate(ctx, w.mandate)
 	require.NoError(t, err)
@@ -83,7 +83,7 @@ func TestOperations(t *testing.T) {
 	}
 	require.Equal(t, []ledger.TransactionKind{ledger.KindRefund, ledger.KindExecution, ledger.KindExecution, ledger.KindGrant}, kinds)
 	changes := 0
-	for _, err := range c.Audit(ctx, "mandate_audit_logs", w.mandate) {
+	for _, err := range c.Audit(ctx, ledger.TrailMandates, ledger.AuditFilter{EntityID: w.mandate}) {
 		require.NoError(t, err)
 		changes++
 	}
@@ -91,7 +91,7 @@ func TestOperations(t *testing.T) {
 	var key map[string]any
 	require.NoError(t, c.Call(ctx, http.MethodGet, "/v1/key", nil, nil, &key))
 	require.Equal(t, "test", key["name"])
-	user, err = c.CloseUser(ctx, w.user)
+	user, err = c.CloseUser(ctx, w.user, "")
 	require.NoError(t, err)
 	require.Equal(t, ledger.UserClosed, user.Status)
 	_, err = c.Authorize(ctx, ledgerclient.Authorize{UserID: w.user, MandateID: w.mandate, Agent: "triage"})
