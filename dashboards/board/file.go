@@ -9,7 +9,7 @@ import (
 
 // All returns every dashboard, in the order in which people need them.
 func All() []Dashboard {
-	return []Dashboard{Overview(), Agent(), Execution(), Errors(), Requests(), Users(), Money(), Audit(), Security(), System(), Pipeline()}
+	return []Dashboard{Overview(), Agent(), Execution(), Errors(), Requests(), Users(), Money(), Audit(), Security(), System(), Pipeline(), Coverage()}
 }
 
 // File returns the name of a dashboard's file, and what is in it.

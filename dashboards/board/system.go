@@ -57,6 +57,6 @@ SELECT component, metric, any(kind) AS "kind", any(unit) AS "unit", count() AS "
 FROM ${database}.SystemMetrics WHERE $__conditionalAll(component IN (${component:singlequote}), $component) AND `+when+" GROUP BY component, metric ORDER BY component, metric LIMIT 1000", size(12, 9))
 	b.series("The chosen metric", "The metric chosen above, by component and by what tells its series apart. Of a histogram it is the mean, of a sum that only grows the total.", clickHouse, `
 SELECT $__timeInterval(timestamp) AS time, concat(component, ' ', arrayStringConcat(mapValues(attributes), ' ')) AS label, avg(value) AS "Value"
-FROM ${database}.SystemMetrics WHERE $__conditionalAll(component IN (${component:singlequote}), $component) AND metric = ${metric:singlequote} AND `+when+" GROUP BY time, label ORDER BY time, label LIMIT 20000", size(24, 9), every("10s"))
+FROM ${database}.SystemMetrics WHERE $__conditionalAll(component IN (${component:singlequote}), $component) AND metric = ${metric:singlequote} AND `+when+" GROUP BY time, label ORDER BY time, label LIMIT 20000", unit("short"), size(24, 9), every("10s"))
 	return b.d
 }
