@@ -23,4 +23,14 @@ type Totals struct {
 	Approvals int64                `json:"approvals"` // pending
 	Unsealed  int64                `json:"unsealed"`  // audit rows without a block
 	OldestDue time.Duration        `json:"oldestDue"` // age of the oldest due hold
+	Keys      int64                `json:"keys"`      // API keys that can be used
+	Expiring  []KeyExpiry          `json:"expiring"`  // the first of them to end, see KeyExpiry
+}
+
+// KeyExpiry is when an API key ends that has no successor. Totals have up to twenty that end within 30 days or have ended
+// within the last day.
+type KeyExpiry struct {
+	Name      string    `json:"name"`
+	Prefix    string    `json:"prefix"` // what is shown of the secret
+	ExpiresAt time.Time `json:"expiresAt"`
 }

@@ -99,7 +99,7 @@ func TestUpWithStripeMock(t *testing.T) {
 		return len(ledgerMetrics(t, in.Ledger, `agenttrail_ledger_stripe_events_processed_total{outcome="processed"} 1`)) == 1
 	}, startTimeout, 20*time.Millisecond, "the job of the event")
 	require.Eventually(t, func() bool {
-		return len(ledgerMetrics(t, in.Ledger, `agenttrail_ledger_job_runs_total{job="stripe_events",outcome="success"}`)) == 1
+		return len(ledgerMetrics(t, in.Ledger, `agenttrail_ledger_job_runs_total{job_name="stripe_events",outcome="success"}`)) == 1
 	}, startTimeout, 20*time.Millisecond, "the sweep")
 	require.Equal(t, "0", balanceOf(t, in.Ledger, secret, user))
 	require.NotContains(t, in.output.String(), "level=ERROR")

@@ -15,7 +15,7 @@ var Type = component.MustNewType("otlp")
 
 // NewFactory returns the factory of the receiver.
 func NewFactory() receiver.Factory {
-	f := &factory{standard: otlpreceiver.NewFactory(), receivers: map[*Config]*otlpReceiver{}}
+	f := &factory{standard: otlpreceiver.NewFactory(), receivers: map[*Config]*otlpReceiver{}, observed: map[*Config]bool{}}
 	return receiver.NewFactory(Type, createDefaultConfig,
 		receiver.WithTraces(f.createTraces, component.StabilityLevelStable),
 		receiver.WithLogs(f.createLogs, component.StabilityLevelStable),
@@ -29,6 +29,19 @@ type factory struct {
 
 	mu        sync.Mutex
 	receivers map[*Config]*otlpReceiver
+	observed  map[*Config]bool // Of the standard receivers: their certificates are reported.
+}
+
+// observe reports the certificates of a standard receiver, as long as its metrics are there.
+func (f *factory) observe(set receiver.Settings, cfg *Config) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.observed[cfg] {
+		return nil
+	}
+	f.observed[cfg] = true
+	_, err := observeCertificates(set, cfg)
+	return err
 }
 
 func (f *factory) receiver(set receiver.Settings, cfg *Config) (*otlpReceiver, error) {
@@ -52,6 +65,9 @@ func (f *factory) receiver(set receiver.Settings, cfg *Config) (*otlpReceiver, e
 func (f *factory) createTraces(ctx context.Context, set receiver.Settings, config component.Config, next consumer.Traces) (receiver.Traces, error) {
 	cfg := config.(*Config)
 	if cfg.Direct != DirectOn {
+		if err := f.observe(set, cfg); err != nil {
+			return nil, err
+		}
 		return f.standard.CreateTraces(ctx, set, &cfg.Config, next)
 	}
 	r, err := f.receiver(set, cfg)
@@ -65,6 +81,9 @@ func (f *factory) createTraces(ctx context.Context, set receiver.Settings, confi
 func (f *factory) createLogs(ctx context.Context, set receiver.Settings, config component.Config, next consumer.Logs) (receiver.Logs, error) {
 	cfg := config.(*Config)
 	if cfg.Direct != DirectOn {
+		if err := f.observe(set, cfg); err != nil {
+			return nil, err
+		}
 		return f.standard.CreateLogs(ctx, set, &cfg.Config, next)
 	}
 	r, err := f.receiver(set, cfg)
@@ -78,6 +97,9 @@ func (f *factory) createLogs(ctx context.Context, set receiver.Settings, config 
 func (f *factory) createMetrics(ctx context.Context, set receiver.Settings, config component.Config, next consumer.Metrics) (receiver.Metrics, error) {
 	cfg := config.(*Config)
 	if cfg.Direct != DirectOn {
+		if err := f.observe(set, cfg); err != nil {
+			return nil, err
+		}
 		return f.standard.CreateMetrics(ctx, set, &cfg.Config, next)
 	}
 	r, err := f.receiver(set, cfg)

@@ -30,13 +30,14 @@ type otlpReceiver struct {
 
 	overGRPC, overHTTP *receiverhelper.ObsReport
 
-	start    sync.Once
-	startErr error
-	stop     sync.Once
-	grpc     *grpc.Server
-	http     *http.Server
-	serving  sync.WaitGroup
-	unaware  sync.Once // Says once that the pipeline does not know of requests that go past pdata.
+	start     sync.Once
+	startErr  error
+	stop      sync.Once
+	grpc      *grpc.Server
+	http      *http.Server
+	serving   sync.WaitGroup
+	unobserve func() error
+	unaware   sync.Once // Says once that the pipeline does not know of requests that go past pdata.
 }
 
 func newReceiver(set receiver.Settings, cfg *Config, forget func()) (*otlpReceiver, error) {
@@ -61,6 +62,9 @@ func (r *otlpReceiver) Start(ctx context.Context, host component.Host) error {
 		if err == nil {
 			err = r.startHTTP(ctx, host)
 		}
+		if err == nil {
+			r.unobserve, err = observeCertificates(r.set, r.cfg)
+		}
 		if err != nil {
 			r.startErr = errors.Join(err, r.Shutdown(ctx))
 		}
@@ -75,6 +79,9 @@ func (r *otlpReceiver) Shutdown(ctx context.Context) (err error) {
 		defer r.forget()
 		if err = errors.Join(r.stopHTTP(ctx), r.stopGRPC(ctx)); err == nil {
 			r.serving.Wait()
+		}
+		if r.unobserve != nil {
+			err = errors.Join(err, r.unobserve())
 		}
 	})
 	return err

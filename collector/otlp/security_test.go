@@ -13,6 +13,8 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -21,9 +23,11 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/extension/extensionauth"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/agenttrail/agenttrail/collector/otlp"
 	"github.com/agenttrail/agenttrail/exporter/direct"
 )
 
@@ -110,11 +114,16 @@ func TestWhoMustNotSendIsRefusedAsByTheStandardReceiver(t *testing.T) {
 // certificate makes one for this machine, in PEM, and what a client has to trust.
 func certificate(t *testing.T) (cert, key string, trusted *x509.CertPool) {
 	t.Helper()
+	return certificateUntil(t, time.Now().Add(time.Hour))
+}
+
+func certificateUntil(t *testing.T, end time.Time) (cert, key string, trusted *x509.CertPool) {
+	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: end, IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
 	require.NoError(t, err)
@@ -153,5 +162,42 @@ func TestRequestsComeOverTLS(t *testing.T) {
 			require.Equal(t, http.StatusBadRequest, a.code, kind)
 		}
 		require.Empty(t, s.received(), "%s: HTTP where HTTPS is spoken", kind)
+	}
+}
+
+// TestTheEndOfCertificatesIsTold checks it with a file that is renewed: a server that reads it again shows the new one.
+func TestTheEndOfCertificatesIsTold(t *testing.T) {
+	t.Parallel()
+	for _, way := range []string{"on", "off"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			first := time.Now().Add(48 * time.Hour).Truncate(time.Second)
+			cert, key, _ := certificateUntil(t, first)
+			file := filepath.Join(t.TempDir(), "server.pem")
+			require.NoError(t, os.WriteFile(file, []byte(cert), 0o600))
+			settings := local()
+			settings["direct"] = way
+			protocols := settings["protocols"].(map[string]any)
+			protocols["grpc"].(map[string]any)["tls"] = map[string]any{"cert_file": file, "key_pem": key}
+			protocols["http"].(map[string]any)["tls"] = map[string]any{"cert_file": file, "key_pem": key, "reload_interval": "1h"}
+			c, tel, _ := create(t, otlp.NewFactory(), settings, &next{aware: true})
+			require.NoError(t, c.Start(t.Context(), componenttest.NewNopHost()))
+			ends := func() map[string]time.Time {
+				m, err := tel.GetMetric("otelcol_agenttrail_receiver_certificate_expiry")
+				require.NoError(t, err)
+				found := map[string]time.Time{}
+				for _, p := range m.Data.(metricdata.Gauge[float64]).DataPoints {
+					transport, _ := p.Attributes.Value("transport")
+					found[transport.AsString()] = time.Unix(int64(p.Value), 0)
+				}
+				return found
+			}
+			require.Equal(t, map[string]time.Time{"grpc": first, "http": first}, ends())
+			second := first.Add(1000 * time.Hour)
+			renewed, _, _ := certificateUntil(t, second)
+			require.NoError(t, os.WriteFile(file, []byte(renewed), 0o600))
+			require.Equal(t, map[string]time.Time{"grpc": first, "http": second}, ends(), "only the server over HTTP reads its file again")
+			require.NoError(t, c.Shutdown(context.Background()))
+		})
 	}
 }

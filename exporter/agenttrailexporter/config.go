@@ -54,6 +54,8 @@ type Config struct {
 	PricesFile string `mapstructure:"prices_file"`
 	// MaxBodyBytes is the size to which HTTP bodies and the text of log records are cut.
 	MaxBodyBytes int `mapstructure:"max_body_bytes"`
+	// MaxAgentSeries is how many agents have series of their own in the exporter's metrics; all others share one.
+	MaxAgentSeries int `mapstructure:"max_agent_series"`
 	// Journal says where rows are kept from the moment they are acknowledged until they are stored.
 	Journal JournalConfig `mapstructure:"journal"`
 	// FlushInterval is how long rows are collected before they are sent.
@@ -121,6 +123,7 @@ func createDefaultConfig() component.Config {
 
 		MaxAttributeBytes: mapping.DefaultMaxAttributeBytes,
 		MaxBodyBytes:      mapping.DefaultMaxBodyBytes,
+		MaxAgentSeries:    200,
 
 		Retry: RetryConfig{
 			InitialInterval: 100 * time.Millisecond,
@@ -199,6 +202,9 @@ func addKeys(known map[string]reflect.Type, t reflect.Type) {
 	}
 }
 
+// maxAgentSeries leaves room for four outcomes of each agent.
+const maxAgentSeries = 400
+
 // minValueBytes is the least size to which values may be cut: a cut value ends with a marker.
 const minValueBytes = 64
 
@@ -228,6 +234,7 @@ func (c *Config) Validate() error {
 	check(c.MaxWait > 0, "max_wait", "must be positive, such as 5s")
 	check(c.MaxAttributeBytes >= minValueBytes, "max_attribute_bytes", fmt.Sprintf("must be %d or more", minValueBytes))
 	check(c.MaxBodyBytes >= minValueBytes, "max_body_bytes", fmt.Sprintf("must be %d or more", minValueBytes))
+	check(c.MaxAgentSeries >= 0 && c.MaxAgentSeries <= maxAgentSeries, "max_agent_series", fmt.Sprintf("must be from 0 to %d: the SDK of the metrics keeps 2000 series of one", maxAgentSeries))
 	check(c.Timeout > 0, "timeout", "must be positive, such as 30s: without it an INSERT whose answer got lost would wait for ever")
 	check(c.Retry.InitialInterval > 0, "retry::initial_interval", "must be positive, such as 100ms")
 	check(c.Retry.MaxInterval >= c.Retry.InitialInterval, "retry::max_interval", "must not be less than retry::initial_interval")

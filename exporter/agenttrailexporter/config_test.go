@@ -44,6 +44,7 @@ func TestEverySettingIsRead(t *testing.T) {
 	}, cfg.settings())
 	require.Equal(t, 1024, cfg.mapping(nil).MaxAttributeBytes)
 	require.Equal(t, 2048, cfg.mapping(nil).MaxBodyBytes)
+	require.Equal(t, 7, cfg.MaxAgentSeries)
 	require.True(t, cfg.TLS.InsecureSkipVerify)
 	require.NotContains(t, cfg.Password.String(), "s3cret")
 }
@@ -77,7 +78,7 @@ func TestWrongSettingsAreAllNamed(t *testing.T) {
 	_, err := load(t, "wrong")
 	for _, key := range []string{
 		"endpoint", "database", "compression", "max_block_rows", "max_block_bytes", "max_queue_bytes", "max_request_bytes",
-		"max_wait", "timeout", "retry::initial_interval", "max_attribute_bytes", "max_body_bytes",
+		"max_wait", "timeout", "retry::initial_interval", "max_attribute_bytes", "max_body_bytes", "max_agent_series",
 		"flush_interval", "journal::directory", "journal::max_bytes", "journal::compression", "journal::window", "journal::window_requests",
 	} {
 		require.ErrorContains(t, err, key+": ")

@@ -30,6 +30,7 @@ type agentExporter struct {
 	workers   sync.Pool // *worker
 	prices    *prices.List
 	now       func() time.Time
+	agents    *agentLabels
 	telemetry *telemetry
 	writer    *delivery.Writer
 
@@ -48,7 +49,7 @@ type worker struct {
 }
 
 func newExporter(set exporter.Settings, cfg *Config, forget func()) *agentExporter {
-	e := &agentExporter{cfg: cfg, set: set, logger: set.Logger, forget: forget, now: time.Now}
+	e := &agentExporter{cfg: cfg, set: set, logger: set.Logger, forget: forget, now: time.Now, agents: newAgentLabels(cfg.MaxAgentSeries)}
 	e.workers.New = func() any { return &worker{mapper: mapping.New(cfg.mapping(e.prices))} }
 	return e
 }
@@ -84,10 +85,11 @@ func (e *agentExporter) start(ctx context.Context, host component.Host) error {
 		tel.shutdown()
 		return fmt.Errorf("open writer: %w", err)
 	}
-	if err := tel.observe(writer); err != nil {
+	if err := tel.observe(writer, settings.Journal); err != nil {
 		tel.shutdown()
 		return errors.Join(err, writer.Shutdown(ctx))
 	}
+	tel.begin() //nolint:contextcheck // Metrics need none.
 	e.telemetry, e.writer, e.users = tel, writer, 1
 	checkCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	e.stop = stop
@@ -161,6 +163,8 @@ type request struct {
 	rows func(*worker, *delivery.Batch) mapping.Stats
 	// done empties the view.
 	done func(*worker)
+	// stored is called when the rows are durable, and not when they were before. It may be nil.
+	stored func()
 }
 
 // push makes the rows of one request durable.
@@ -178,6 +182,9 @@ func (e *agentExporter) push(ctx context.Context, r request) error {
 		return answer(err)
 	}
 	e.telemetry.adjusted(ctx, &stats)
+	if r.stored != nil {
+		r.stored()
+	}
 	return nil
 }
 

@@ -13,7 +13,9 @@ import (
 	"github.com/agenttrail/agenttrail/exporter/agenttrailexporter/internal/metadata"
 	"github.com/agenttrail/agenttrail/exporter/column"
 	"github.com/agenttrail/agenttrail/exporter/delivery"
+	"github.com/agenttrail/agenttrail/exporter/journal"
 	"github.com/agenttrail/agenttrail/exporter/mapping"
+	"github.com/agenttrail/agenttrail/exporter/row"
 )
 
 // telemetry counts what the exporter does.
@@ -55,8 +57,22 @@ func (t *telemetry) table(name string) metric.MeasurementOption {
 	return with(tableAttribute(name))
 }
 
-// observe reports what the writer holds.
-func (t *telemetry) observe(w *delivery.Writer) error {
+// begin makes the series of what seldom happens, so that the first time is a step from zero and not a series that was
+// not there: a rate needs the point before.
+func (t *telemetry) begin() {
+	ctx := context.Background()
+	for _, reason := range delivery.Reasons() {
+		t.builder.AgenttrailExporterRefusedRequests.Add(ctx, 0, with(reasonAttribute(string(reason))))
+	}
+	t.builder.AgenttrailExporterDuplicateRequests.Add(ctx, 0)
+	t.builder.AgenttrailExporterDamagedRecords.Add(ctx, 0)
+	for _, status := range newAgentSeries(otherAgents).statuses[row.StatusSuccess:] {
+		t.builder.AgenttrailExporterAgentRuns.Add(ctx, 0, status)
+	}
+}
+
+// observe reports what the writer and its journal hold.
+func (t *telemetry) observe(w *delivery.Writer, cfg journal.Settings) error {
 	ints := func(value func() int64) metric.Int64Callback {
 		return func(_ context.Context, o metric.Int64Observer) error {
 			o.Observe(value())
@@ -80,6 +96,14 @@ func (t *telemetry) observe(w *delivery.Writer) error {
 			}
 			o.Observe(age.Seconds())
 			return nil
+		}),
+		t.builder.RegisterAgenttrailExporterJournalLimitCallback(ints(func() int64 { return cfg.MaxBytes })),
+		t.builder.RegisterAgenttrailExporterDeadLettersCallback(func(_ context.Context, o metric.Int64Observer) error {
+			n, err := journal.CountDeadLetters(cfg.Dir)
+			if err == nil {
+				o.Observe(int64(n))
+			}
+			return err
 		}),
 	)
 	if err != nil {

@@ -17,6 +17,7 @@ func (e *agentExporter) pushTraces(ctx context.Context, td ptrace.Traces) error 
 	received := e.now()
 	wire := take(ctx, direct.SignalTraces, td.ResourceSpans().Len() == 0)
 	records := 0
+	sink := &runSink{labels: e.agents, since: received.Add(-countedRuns).UnixNano()}
 	defer func() { wire.Release(records) }()
 	return e.push(ctx, request{
 		size: sizeOf(wire, td.SpanCount()),
@@ -30,8 +31,10 @@ func (e *agentExporter) pushTraces(ctx context.Context, td ptrace.Traces) error 
 			return w.traces.Hash(), nil
 		},
 		rows: func(w *worker, batch *delivery.Batch) mapping.Stats {
-			return w.mapper.Traces(&w.traces, received, batch)
+			sink.Sink = batch
+			return w.mapper.Traces(&w.traces, received, sink)
 		},
+		stored: func() { e.telemetry.ran(sink.runs) },
 		done: func(w *worker) { w.traces.Reset() },
 	})
 }

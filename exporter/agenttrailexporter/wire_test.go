@@ -102,14 +102,20 @@ func (a *all) shutdown(t *testing.T) {
 	}
 }
 
-// counted returns a metric of the exporter, by reason where it has reasons.
+// counted returns a metric of the exporter, by reason where it has reasons, without reasons that did not occur.
 func (a *all) counted(name string) map[string]int64 {
 	m, err := a.tel.GetMetric("otelcol_agenttrail_exporter_" + name)
 	if err != nil {
 		return nil // Nothing was counted.
 	}
-	n := map[string]int64{}
+	var n map[string]int64
 	for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
+		if p.Value == 0 {
+			continue
+		}
+		if n == nil {
+			n = map[string]int64{}
+		}
 		reason, _ := p.Attributes.Value("reason")
 		n[reason.AsString()] += p.Value
 	}

@@ -23,6 +23,11 @@ const (
 	ReasonMalformed   Reason = "malformed"   // It cannot be decoded.
 )
 
+// Reasons returns all reasons for which a request is refused.
+func Reasons() []Reason {
+	return []Reason{ReasonTooLarge, ReasonOverload, ReasonUnavailable, ReasonCanceled, ReasonStopping, ReasonPanic, ReasonMalformed}
+}
+
 // Error is why a request was not acknowledged.
 type Error struct {
 	Reason     Reason

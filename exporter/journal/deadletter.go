@@ -126,6 +126,21 @@ func ListDeadLetters(dir string) ([]DeadLetterEntry, error) {
 	return list, nil
 }
 
+// CountDeadLetters returns how many dead letters are in a journal's folder, without reading them.
+func CountDeadLetters(dir string) (int, error) {
+	files, err := os.ReadDir(filepath.Join(dir, deadLetterDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("count dead letters: %w", err)
+	}
+	n := 0
+	for _, f := range files {
+		if strings.HasSuffix(f.Name(), jsonSuffix) {
+			n++
+		}
+	}
+	return n, nil
+}
+
 // ReadDeadLetter returns one with its block.
 func ReadDeadLetter(dir, name string) (DeadLetter, error) {
 	if filepath.Base(name) != name {

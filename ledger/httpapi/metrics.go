@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/agenttrail/agenttrail/ledger"
 )
 
 // metricPrefix begins the name of each metric of the ledger.
@@ -54,6 +56,10 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}
+	}
+	// What seldom happens begins at zero, so that the first time is a step that a rate sees.
+	for _, state := range []ledger.HoldStatus{ledger.HoldCaptured, ledger.HoldReleased, ledger.HoldExpired} {
+		m.settled.WithLabelValues(string(state))
 	}
 	return m, nil
 }

@@ -16,7 +16,7 @@ const totalsTimeout = 5 * time.Second
 type totals struct {
 	service ledger.Service
 
-	up, users, balance, holds, due, oldest, approvals, unsealed *prometheus.Desc
+	up, users, balance, holds, due, oldest, approvals, unsealed, keys, expiry *prometheus.Desc
 }
 
 func newTotals(service ledger.Service) *totals {
@@ -33,12 +33,14 @@ func newTotals(service ledger.Service) *totals {
 		oldest:    desc("holds_due_oldest_seconds", "How long the oldest of them is past its end."),
 		approvals: desc("approvals_pending", "Approvals that wait for a decision."),
 		unsealed:  desc("audit_rows_unsealed", "Audit rows that no block of hashes covers yet."),
+		keys:      desc("api_keys", "API keys that can be used."),
+		expiry:    desc("api_key_expiry_timestamp_seconds", "When API keys end that have no successor: the first twenty that do within 30 days, or did within the last day.", "name", "prefix"),
 	}
 }
 
 // Describe implements [prometheus.Collector].
 func (t *totals) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{t.up, t.users, t.balance, t.holds, t.due, t.oldest, t.approvals, t.unsealed} {
+	for _, d := range []*prometheus.Desc{t.up, t.users, t.balance, t.holds, t.due, t.oldest, t.approvals, t.unsealed, t.keys, t.expiry} {
 		ch <- d
 	}
 }
@@ -64,6 +66,10 @@ func (t *totals) Collect(ch chan<- prometheus.Metric) {
 	gauge(t.oldest, now.OldestDue.Seconds())
 	gauge(t.approvals, float64(now.Approvals))
 	gauge(t.unsealed, float64(now.Unsealed))
+	gauge(t.keys, float64(now.Keys))
+	for _, k := range now.Expiring {
+		gauge(t.expiry, float64(k.ExpiresAt.UnixMilli())/1e3, k.Name, k.Prefix)
+	}
 }
 
 // credits is an amount for a chart; nothing is computed with it.

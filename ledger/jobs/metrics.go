@@ -24,21 +24,22 @@ type metrics struct {
 	seconds *prometheus.HistogramVec
 }
 
+// The label is not "job": that is what Prometheus calls the target.
 func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "agenttrail_ledger_job_runs_total", Help: "Runs of each job by outcome: success, failure, or skipped because another instance was at it.",
-		}, []string{"job", "outcome"}),
+		}, []string{"job_name", "outcome"}),
 		done: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "agenttrail_ledger_job_items_total", Help: "Things that each job dealt with.",
-		}, []string{"job"}),
+		}, []string{"job_name"}),
 		last: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "agenttrail_ledger_job_last_success_timestamp_seconds", Help: "When each job last succeeded in this instance.",
-		}, []string{"job"}),
+		}, []string{"job_name"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "agenttrail_ledger_job_duration_seconds", Help: "How long runs of each job took.",
 			Buckets: []float64{.005, .05, .5, 5, 50, 500},
-		}, []string{"job"}),
+		}, []string{"job_name"}),
 	}
 	for _, c := range []prometheus.Collector{m.runs, m.done, m.last, m.seconds} {
 		if err := registry.Register(c); err != nil {
@@ -116,7 +117,7 @@ func newQueueMetrics(pool *pgxpool.Pool) *queueMetrics {
 	return &queueMetrics{
 		pool: pool,
 		queued: prometheus.NewDesc("agenttrail_ledger_job_queue",
-			"Jobs that are not done, by state: available, running, scheduled, retryable after a failure, discarded after too many. Of all instances.", []string{"job", "state"}, nil),
+			"Jobs that are not done, by state: available, running, scheduled, retryable after a failure, discarded after too many. Of all instances.", []string{"job_name", "state"}, nil),
 		oldest: prometheus.NewDesc("agenttrail_ledger_job_queue_oldest_seconds",
 			"For how long the oldest job that could run has been waiting. Of all instances.", nil, nil),
 	}

@@ -157,7 +157,23 @@ func (s *Store) Totals(ctx context.Context) (ledger.Totals, error) {
 			}
 			t.Unsealed += n
 		}
-		return nil
+		return keyTotals(ctx, q, &t)
 	})
 	return t, err
+}
+
+// keyTotals counts API keys and finds those that end soon. One that was replaced ends because it should.
+func keyTotals(ctx context.Context, q querier, t *ledger.Totals) error {
+	if err := q.QueryRow(ctx, "SELECT count(*) FROM ledger.api_keys WHERE (revoked_at IS NULL OR revoked_at > clock_timestamp()) AND (expires_at IS NULL OR expires_at > clock_timestamp())").Scan(&t.Keys); err != nil {
+		return err
+	}
+	rows, err := q.Query(ctx, `SELECT name, prefix, expires_at FROM ledger.api_keys WHERE revoked_at IS NULL AND replaced_by IS NULL
+		AND expires_at BETWEEN clock_timestamp() - interval '1 day' AND clock_timestamp() + interval '30 days' ORDER BY expires_at, id LIMIT 20`)
+	if err != nil {
+		return err
+	}
+	t.Expiring, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (k ledger.KeyExpiry, err error) {
+		return k, row.Scan(&k.Name, &k.Prefix, &k.ExpiresAt)
+	})
+	return err
 }

@@ -89,3 +89,42 @@ func TestKeys(t *testing.T) {
 	_, err = b.CreateKey(t.Context(), b.call(runner), in)
 	refused(t, err, ledger.CodeForbidden)
 }
+
+// TestTotalsTellOfKeysThatEnd checks that an operator hears of a key that ends before it does, and not of one that has a
+// successor or was revoked.
+func TestTotalsTellOfKeysThatEnd(t *testing.T) {
+	t.Parallel()
+	b := setup(t, pgstore.Settings{})
+	before, err := b.Totals(t.Context())
+	require.NoError(t, err)
+	issue := func(name string, in time.Duration) ledger.APIKey {
+		k := ledger.KeyInput{Name: name, Scopes: []ledger.Scope{ledger.ScopeExecute}}
+		if in > 0 {
+			at := time.Now().Add(in).UTC().Truncate(time.Millisecond)
+			k.ExpiresAt = &at
+		}
+		issued, err := b.CreateKey(t.Context(), b.call(operator), k)
+		require.NoError(t, err)
+		return issued.Key
+	}
+	const day = 24 * time.Hour
+	issue("endless", 0)
+	issue("next year", 300*day)
+	later, sooner := issue("later", 20*day), issue("sooner", 2*day)
+	replaced, revoked := issue("replaced", 3*day), issue("revoked", 4*day)
+	successor, err := b.RotateKey(t.Context(), b.call(operator), replaced.ID, time.Hour)
+	require.NoError(t, err)
+	_, err = b.RevokeKey(t.Context(), b.call(operator), revoked.ID)
+	require.NoError(t, err)
+
+	after, err := b.Totals(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 6, after.Keys-before.Keys, "all but the revoked one")
+	expiry := func(k ledger.APIKey) ledger.KeyExpiry {
+		return ledger.KeyExpiry{Name: k.Name, Prefix: k.Prefix, ExpiresAt: k.ExpiresAt.UTC()}
+	}
+	for i := range after.Expiring {
+		after.Expiring[i].ExpiresAt = after.Expiring[i].ExpiresAt.UTC()
+	}
+	require.Equal(t, []ledger.KeyExpiry{expiry(sooner), expiry(successor.Key), expiry(later)}, after.Expiring)
+}

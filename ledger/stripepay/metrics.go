@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/agenttrail/agenttrail/ledger"
 )
 
 // metrics counts what goes to Stripe and what comes from there.
@@ -40,6 +42,13 @@ func newMetrics(registry prometheus.Registerer, book Book) (*metrics, error) {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics of payments: %w", err)
 		}
+	}
+	// What seldom happens begins at zero, so that the first time is a step that a rate sees.
+	for _, outcome := range []string{"stored", "duplicate", "swept", "bad_signature", "stale", "malformed", "unavailable"} {
+		m.received.WithLabelValues(outcome)
+	}
+	for _, outcome := range []string{"processed", "ignored", "retried", "failed"} {
+		m.processed.WithLabelValues(outcome)
 	}
 	return m, nil
 }
@@ -101,8 +110,8 @@ func (t *totals) Collect(ch chan<- prometheus.Metric) {
 	for status, n := range sums.TopUps {
 		ch <- prometheus.MustNewConstMetric(t.topUps, prometheus.GaugeValue, float64(n), string(status))
 	}
-	for state, n := range sums.Events {
-		ch <- prometheus.MustNewConstMetric(t.events, prometheus.GaugeValue, float64(n), string(state))
+	for _, state := range []ledger.EventState{ledger.EventPending, ledger.EventFailed} {
+		ch <- prometheus.MustNewConstMetric(t.events, prometheus.GaugeValue, float64(sums.Events[state]), string(state))
 	}
 	ch <- prometheus.MustNewConstMetric(t.oldest, prometheus.GaugeValue, sums.OldestPending.Seconds())
 	ch <- prometheus.MustNewConstMetric(t.overdue, prometheus.GaugeValue, float64(sums.Overdue))

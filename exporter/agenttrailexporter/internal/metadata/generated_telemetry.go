@@ -30,14 +30,18 @@ type TelemetryBuilder struct {
 	registrations                       []metric.Registration
 	AgenttrailExporterAcknowledgedRows  metric.Int64Counter
 	AgenttrailExporterAdjustedValues    metric.Int64Counter
+	AgenttrailExporterAgentRunDuration  metric.Float64Histogram
+	AgenttrailExporterAgentRuns         metric.Int64Counter
 	AgenttrailExporterAppendDuration    metric.Float64Histogram
 	AgenttrailExporterBacklogAge        metric.Float64ObservableGauge
 	AgenttrailExporterBacklogBytes      metric.Int64ObservableGauge
 	AgenttrailExporterDamagedRecords    metric.Int64Counter
 	AgenttrailExporterDeadLetteredRows  metric.Int64Counter
+	AgenttrailExporterDeadLetters       metric.Int64ObservableGauge
 	AgenttrailExporterDuplicateRequests metric.Int64Counter
 	AgenttrailExporterFsyncDuration     metric.Float64Histogram
 	AgenttrailExporterInsertDuration    metric.Float64Histogram
+	AgenttrailExporterJournalLimit      metric.Int64ObservableGauge
 	AgenttrailExporterJournalSegments   metric.Int64ObservableGauge
 	AgenttrailExporterQueueBytes        metric.Int64ObservableGauge
 	AgenttrailExporterRefusedRequests   metric.Int64Counter
@@ -79,6 +83,36 @@ func (builder *TelemetryBuilder) RegisterAgenttrailExporterBacklogBytesCallback(
 		cb(ctx, &observerInt64{inst: builder.AgenttrailExporterBacklogBytes, obs: o})
 		return nil
 	}, builder.AgenttrailExporterBacklogBytes)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterAgenttrailExporterDeadLettersCallback sets callback for observable AgenttrailExporterDeadLetters metric.
+func (builder *TelemetryBuilder) RegisterAgenttrailExporterDeadLettersCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.AgenttrailExporterDeadLetters, obs: o})
+		return nil
+	}, builder.AgenttrailExporterDeadLetters)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterAgenttrailExporterJournalLimitCallback sets callback for observable AgenttrailExporterJournalLimit metric.
+func (builder *TelemetryBuilder) RegisterAgenttrailExporterJournalLimitCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.AgenttrailExporterJournalLimit, obs: o})
+		return nil
+	}, builder.AgenttrailExporterJournalLimit)
 	if err != nil {
 		return err
 	}
@@ -168,6 +202,19 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{value}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.AgenttrailExporterAgentRunDuration, err = builder.meter.Float64Histogram(
+		"otelcol_agenttrail_exporter_agent_run_duration",
+		metric.WithDescription("How long the runs of agents took that became durable within 15 minutes of their end. [Beta]"),
+		metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries([]float64{0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800}...),
+	)
+	errs = errors.Join(errs, err)
+	builder.AgenttrailExporterAgentRuns, err = builder.meter.Int64Counter(
+		"otelcol_agenttrail_exporter_agent_runs",
+		metric.WithDescription("Runs of agents that became durable within 15 minutes of their end, by outcome. [Beta]"),
+		metric.WithUnit("{run}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.AgenttrailExporterAppendDuration, err = builder.meter.Float64Histogram(
 		"otelcol_agenttrail_exporter_append_duration",
 		metric.WithDescription("Time until the rows of a request were durable in the journal, without making them. [Beta]"),
@@ -199,6 +246,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{row}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.AgenttrailExporterDeadLetters, err = builder.meter.Int64ObservableGauge(
+		"otelcol_agenttrail_exporter_dead_letters",
+		metric.WithDescription("Dead letters that wait for somebody to replay or remove them. [Beta]"),
+		metric.WithUnit("{letter}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.AgenttrailExporterDuplicateRequests, err = builder.meter.Int64Counter(
 		"otelcol_agenttrail_exporter_duplicate_requests",
 		metric.WithDescription("Requests that came again and were acknowledged without being stored again. [Beta]"),
@@ -217,6 +270,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithDescription("Time of the INSERT that stored a block, by table. [Beta]"),
 		metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries([]float64{0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60}...),
+	)
+	errs = errors.Join(errs, err)
+	builder.AgenttrailExporterJournalLimit, err = builder.meter.Int64ObservableGauge(
+		"otelcol_agenttrail_exporter_journal_limit",
+		metric.WithDescription("Bytes that the journal may take; beyond them requests are refused. [Beta]"),
+		metric.WithUnit("By"),
 	)
 	errs = errors.Join(errs, err)
 	builder.AgenttrailExporterJournalSegments, err = builder.meter.Int64ObservableGauge(

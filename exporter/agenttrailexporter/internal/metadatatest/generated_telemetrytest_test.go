@@ -28,6 +28,14 @@ func TestSetupTelemetry(t *testing.T) {
 		observer.Observe(1)
 		return nil
 	}))
+	require.NoError(t, tb.RegisterAgenttrailExporterDeadLettersCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
+	require.NoError(t, tb.RegisterAgenttrailExporterJournalLimitCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
 	require.NoError(t, tb.RegisterAgenttrailExporterJournalSegmentsCallback(func(_ context.Context, observer metric.Int64Observer) error {
 		observer.Observe(1)
 		return nil
@@ -38,6 +46,8 @@ func TestSetupTelemetry(t *testing.T) {
 	}))
 	tb.AgenttrailExporterAcknowledgedRows.Add(context.Background(), 1)
 	tb.AgenttrailExporterAdjustedValues.Add(context.Background(), 1)
+	tb.AgenttrailExporterAgentRunDuration.Record(context.Background(), 1)
+	tb.AgenttrailExporterAgentRuns.Add(context.Background(), 1)
 	tb.AgenttrailExporterAppendDuration.Record(context.Background(), 1)
 	tb.AgenttrailExporterDamagedRecords.Add(context.Background(), 1)
 	tb.AgenttrailExporterDeadLetteredRows.Add(context.Background(), 1)
@@ -55,6 +65,12 @@ func TestSetupTelemetry(t *testing.T) {
 	AssertEqualAgenttrailExporterAdjustedValues(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
+	AssertEqualAgenttrailExporterAgentRunDuration(t, testTel,
+		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualAgenttrailExporterAgentRuns(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualAgenttrailExporterAppendDuration(t, testTel,
 		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
 		metricdatatest.IgnoreTimestamp())
@@ -70,6 +86,9 @@ func TestSetupTelemetry(t *testing.T) {
 	AssertEqualAgenttrailExporterDeadLetteredRows(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
+	AssertEqualAgenttrailExporterDeadLetters(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualAgenttrailExporterDuplicateRequests(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
@@ -78,6 +97,9 @@ func TestSetupTelemetry(t *testing.T) {
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualAgenttrailExporterInsertDuration(t, testTel,
 		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualAgenttrailExporterJournalLimit(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualAgenttrailExporterJournalSegments(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
