@@ -86,6 +86,12 @@ soak-user: engines ## Let 64 workers spend the credits of one user for FOR=30s, 
 bench-reconcile: engines ## Compare the charges and the telemetry of a million executions, and measure time and memory; N=10000000
 	$(GO) test ./ledger/reconcile -run '^$$' -bench '^BenchmarkReconcile$$' -benchtime 1x -timeout 60m -recon-bench-executions $(or $(N),1000000)
 
+.PHONY: marketplace
+marketplace: FOR = 60s
+marketplace: KILLS = 20
+marketplace: engines ## Let examples/marketplace run for FOR=60s, again while KILLS=20 workers are killed, and compare all that knows of its runs
+	$(GO) test ./cmd/agenttrail -run '^TestMarketplace$$' -count 1 -v -timeout 60m -marketplace-for $(FOR) -marketplace-kills $(KILLS)
+
 SEEDS ?= 200
 
 .PHONY: faults

@@ -23,7 +23,11 @@ const (
 	ReconWaived             ReconState = "waived"               // It differs, and somebody decided to leave it.
 )
 
-// ReconStates are all states.
+// ReconExpired is told of a run that agrees and that somebody may look for all the same: its hold has expired, nothing was
+// captured, and telemetry does not know it. The run never ended, as when its worker was killed. It is not written down.
+const ReconExpired ReconState = "expired"
+
+// ReconStates are all states that are written down.
 func ReconStates() []ReconState {
 	return []ReconState{ReconDrift, ReconMissingInLedger, ReconMissingInTelemetry, ReconMatched, ReconAdjusted, ReconWaived}
 }
@@ -98,6 +102,7 @@ type Charge struct {
 	UserID             uuid.UUID
 	Agent              string    // slug
 	Captured, Adjusted Credits   // nothing was captured while a hold is active, or when it was released or has expired
+	Expired            bool      // the hold has expired
 	From, Until        time.Time // within which the run was, by the ledger's clock
 }
 
@@ -108,6 +113,8 @@ type Consumption struct {
 	Agent       string // slug
 	Consumed    Credits
 	Rows        int
+	// Imported says that its rows are of the past and were charged elsewhere, so that the ledger need not know the run.
+	Imported bool
 }
 
 // ReconRun is one comparison.
@@ -125,6 +132,11 @@ type ReconRun struct {
 	Waived             int64     `json:"waived"`
 	Captured           Credits   `json:"captured"` // corrections among them
 	Consumed           Credits   `json:"consumed"`
+	// Imported counts runs that were left out: telemetry says that they were charged elsewhere. Who compares knows it; it is
+	// not kept.
+	Imported int64 `json:"-"`
+	// Expired counts those of the matched that never ended, likewise; see [ReconExpired].
+	Expired int64 `json:"-"`
 }
 
 // Count adds a run of this state to the figures.

@@ -15,6 +15,7 @@ const (
 	keyErrorCode        = attribute.Key("agenttrail.execution.error_code")
 	keyQueueTime        = attribute.Key("agenttrail.execution.queue_time_ms")
 	keyResponseTime     = attribute.Key("agenttrail.execution.response_time_ms")
+	keyImported         = attribute.Key("agenttrail.imported")
 	keyCredits          = attribute.Key("agenttrail.credits")
 	keyCost             = attribute.Key("agenttrail.cost_usd")
 	keyOperation        = attribute.Key("agenttrail.operation")

@@ -31,6 +31,9 @@ type Run struct {
 	QueuedAt time.Time
 	// StartedAt is when it started; now, when it is zero.
 	StartedAt time.Time
+	// Imported says that the run is one of the past that is told of later, and was charged elsewhere: the ledger is not
+	// expected to know it.
+	Imported bool
 	// Attributes are further attributes of the run.
 	Attributes []attribute.KeyValue
 }
@@ -94,6 +97,9 @@ func (t *Trail) StartExecution(ctx context.Context, r Run) (context.Context, *Ex
 	if q := outer.request; q != nil {
 		attrs = append(attrs, keyClientAddress.String(q.clientAddress), keyUserAgent.String(q.userAgent))
 		q.noteRun(e)
+	}
+	if r.Imported {
+		attrs = append(attrs, keyImported.Bool(true))
 	}
 	attrs = append(attrs, r.Attributes...)
 	ctx, e.span = t.tracer.Start(ctx, "invoke_agent "+nameOf(r.Agent), trace.WithTimestamp(now), trace.WithAttributes(attrs...))

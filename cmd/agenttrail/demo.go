@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,7 @@ import (
 const reportAfter = 12 * time.Second
 
 func newDemoCommand() *cobra.Command {
-	var dir string
+	var dir, keyFile string
 	var lasts time.Duration
 	var cfg marketplace.Config
 	cmd := &cobra.Command{
@@ -30,26 +31,37 @@ func newDemoCommand() *cobra.Command {
 
 Twenty agents and their users: requests, runs, model calls, tools, retries, timeouts, failures and logs, sent over
 OTLP. A day of history is filled in first, some of it late and in disorder; then runs go on in real time, and tables
-show what was stored. Without addresses the demo uses the "agenttrail up" that runs on the data folder.`,
+show what was stored. Without addresses the demo uses the "agenttrail up" that runs on the data folder.
+
+Live runs are paid for through the ledger: users have credits and mandates, agents have prices, and some runs are
+refused, wait for an approval, fail and cost nothing, or lose their worker, so that their holds expire. Users buy credits
+and rate agents, administrators change prices and limits. No card is charged: credits are bought by bank transfer, as it
+were. History is marked as imported: the ledger was not there, and does not know its runs.`,
 		Example: `  agenttrail demo
   agenttrail demo --runs 100000 --history 720h --rate 0
-  agenttrail demo --otlp 127.0.0.1:4317 --clickhouse-url http://127.0.0.1:8123 --postgres-url postgres://…`,
+  agenttrail demo --otlp 127.0.0.1:4317 --clickhouse-url http://127.0.0.1:8123 --ledger http://127.0.0.1:8080 --ledger-key-file admin-key`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			running, err := readRunning(dir)
-			if err != nil && (cfg.OTLPEndpoint == "" || cfg.ClickHouseURL == "" || cfg.PostgresURL == "") {
+			if err != nil && (cfg.OTLPEndpoint == "" || cfg.ClickHouseURL == "" || cfg.LedgerURL == "" || keyFile == "") {
 				return err
 			}
 			cfg.OTLPEndpoint = cmp.Or(cfg.OTLPEndpoint, running.OTLPGRPC)
 			cfg.ClickHouseURL = cmp.Or(cfg.ClickHouseURL, os.Getenv(envClickHouseURL), running.ClickHouse)
-			cfg.PostgresURL = cmp.Or(cfg.PostgresURL, os.Getenv(envPostgresURL), running.Postgres)
+			if cfg.LedgerURL == "" {
+				cfg.LedgerURL = "http://" + running.Ledger
+			}
+			if cfg.LedgerKey, err = readLedgerKey(cmp.Or(keyFile, running.LedgerKeyFile)); err != nil {
+				return err
+			}
 			return runDemo(cmd.Context(), cmd.OutOrStdout(), cfg, running, lasts)
 		},
 	}
 	cmd.Flags().StringVar(&dir, "data", defaultDataDir(), "data folder of the running \"agenttrail up\"")
 	cmd.Flags().StringVar(&cfg.OTLPEndpoint, "otlp", "", "host:port of OTLP over gRPC")
 	cmd.Flags().StringVar(&cfg.ClickHouseURL, "clickhouse-url", "", "address of ClickHouse; default $"+envClickHouseURL)
-	cmd.Flags().StringVar(&cfg.PostgresURL, "postgres-url", "", "address of Postgres; default $"+envPostgresURL)
+	cmd.Flags().StringVar(&cfg.LedgerURL, "ledger", "", "address of the ledger, http://host:port")
+	cmd.Flags().StringVar(&keyFile, "ledger-key-file", "", "file with the secret of an API key of the ledger with the scope admin")
 	cmd.Flags().DurationVar(&lasts, "for", 0, "stop after this time; 0 goes on until it is interrupted")
 	addDemoFlags(cmd, &cfg)
 	return cmd
@@ -72,6 +84,10 @@ func runDemo(ctx context.Context, out io.Writer, cfg marketplace.Config, running
 		return usageError{errors.New("--runs and --rate must not be negative; --users and --history must be above zero")}
 	}
 	cfg.Progress, cfg.Live = out, isTerminal(out)
+	if cfg.OutboxDir, err = os.MkdirTemp("", "agenttrail-demo-"); err != nil {
+		return fmt.Errorf("make folder for what is to be settled: %w", err)
+	}
+	defer func() { _ = os.Remove(cfg.OutboxDir) }() // When the ledger could not be reached, something is left in it.
 	whole := ctx
 	if lasts > 0 {
 		var cancel context.CancelFunc
@@ -90,6 +106,11 @@ func runDemo(ctx context.Context, out io.Writer, cfg marketplace.Config, running
 	if err := sim.Backfill(ctx); err != nil {
 		return err
 	}
+	finish := func() error {
+		finishing, cancel := context.WithTimeout(context.WithoutCancel(whole), 20*time.Second)
+		defer cancel()
+		return sim.Finish(finishing)
+	}
 	report := func() error {
 		reading, cancel := context.WithTimeout(context.WithoutCancel(whole), 20*time.Second)
 		defer cancel()
@@ -100,7 +121,7 @@ func runDemo(ctx context.Context, out io.Writer, cfg marketplace.Config, running
 		return nil
 	}
 	if cfg.Rate == 0 {
-		return report()
+		return errors.Join(sim.Furnished(), report())
 	}
 	if lasts == 0 {
 		first, cancel := context.WithTimeout(ctx, reportAfter)
@@ -109,15 +130,24 @@ func runDemo(ctx context.Context, out io.Writer, cfg marketplace.Config, running
 			return err
 		}
 		if err := report(); err != nil || ctx.Err() != nil {
-			return err
+			return errors.Join(err, finish())
 		}
 		fmt.Fprintln(out, "\nTraffic goes on; Ctrl-C stops everything.")
-		return sim.RunLive(ctx)
+		return errors.Join(sim.RunLive(ctx), finish())
 	}
-	if err := sim.RunLive(ctx); err != nil {
+	if err := errors.Join(sim.RunLive(ctx), finish()); err != nil {
 		return err
 	}
 	return report()
+}
+
+// readLedgerKey reads the secret of an API key.
+func readLedgerKey(file string) (string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("read API key of the ledger: %w: name its file with --ledger-key-file", err)
+	}
+	return strings.TrimSpace(string(text)), nil
 }
 
 func isTerminal(w io.Writer) bool {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -134,13 +136,51 @@ FROM AgentMetrics AS m INNER JOIN
 		require.Equal(t, string(answer), read)
 	})
 
-	t.Run("UsersAndAgentsAreInTheLedger", func(t *testing.T) {
+	t.Run("TheLedgerIsFull", func(t *testing.T) {
 		t.Parallel()
 		conn := connectPostgres(t, in.Postgres)
-		var users, agents int
-		require.NoError(t, conn.QueryRow(t.Context(), "SELECT (SELECT count(*) FROM ledger.users), (SELECT count(*) FROM ledger.agents)").Scan(&users, &agents))
-		require.Equal(t, 200, users)
-		require.Equal(t, 20, agents)
+		for question, least := range map[string]int{
+			"SELECT count(*) FROM ledger.users":                                                         200,
+			"SELECT count(*) FROM ledger.agents":                                                        20,
+			"SELECT count(*) FROM ledger.mandates":                                                      200,
+			"SELECT count(*) FROM ledger.holds WHERE status = 'captured'":                               100,
+			"SELECT count(*) FROM ledger.holds WHERE status = 'released'":                               1,
+			"SELECT count(*) FROM ledger.credit_grants WHERE category = 'paid'":                                150,
+			"SELECT count(*) FROM ledger.user_agent_interactions WHERE rating BETWEEN 1 AND 5":          5,
+			"SELECT count(DISTINCT changed_by) FROM ledger.agent_audit_logs":                            2,
+			"SELECT count(*) FROM ledger.user_audit_logs WHERE changed_by LIKE 'user:%'":                1,
+			"SELECT count(*) FROM ledger.mandate_audit_logs WHERE field LIKE 'rules.%'":                 1,
+			"SELECT count(*) FROM ledger.api_keys WHERE name LIKE 'demo: %' AND revoked_at IS NOT NULL": 10,
+		} {
+			var n int
+			require.NoError(t, conn.QueryRow(t.Context(), question).Scan(&n))
+			require.GreaterOrEqual(t, n, least, question)
+		}
+	})
+
+	t.Run("ReconciliationFindsNothing", func(t *testing.T) {
+		t.Parallel()
+		text, err := agenttrail(t.Context(), "reconcile", "--data", in.dir, "--grace", "0s", "--json").CombinedOutput()
+		require.NoError(t, err, "%s", text)
+		type line struct {
+			State   string
+			Summary struct{ Executions, Matched, Imported, Expired int }
+		}
+		var report line
+		expired := 0
+		for text := range strings.Lines(string(text)) {
+			report = line{}
+			require.NoError(t, json.Unmarshal([]byte(text), &report), text)
+			if report.State != "" {
+				require.Equal(t, "expired", report.State, "a difference was found: %s", text)
+				expired++
+			}
+		}
+		require.Greater(t, report.Summary.Matched, 150)
+		require.Equal(t, report.Summary.Executions, report.Summary.Matched)
+		require.Equal(t, expired, report.Summary.Expired)
+		require.Greater(t, report.Summary.Imported, 450)
+		t.Logf("%d live runs are the same in the ledger and in telemetry, %d of the history are imported", report.Summary.Matched, report.Summary.Imported)
 	})
 }
 

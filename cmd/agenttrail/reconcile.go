@@ -29,7 +29,9 @@ func newReconcileCommand() *cobra.Command {
 		Long: `Compare what users were charged with what telemetry says their runs used, run by run, and list those that do not agree.
 
 The ledger does this by itself from time to time; here it is done now, and written down in the same way. Runs that were
-settled or stored less than --grace ago are left out: the other side may still be on its way. Nothing is corrected.
+settled or stored less than --grace ago are left out: the other side may still be on its way. So are imported runs, of which
+telemetry says that they were charged elsewhere. Runs that never ended, as when their worker was killed, are listed as
+expired: nothing was charged, and nothing is to be done about them. Nothing is corrected.
 --json prints one JSON object a line: each difference, then the summary.`,
 		Example: `  agenttrail reconcile
   agenttrail reconcile --since 24h --json
@@ -139,12 +141,21 @@ func (d *differences) end(r ledger.ReconRun) error {
 		return fmt.Errorf("print difference: %w", d.err)
 	}
 	if d.json != nil {
-		return d.json.Encode(struct {
-			Summary ledger.ReconRun `json:"summary"`
-		}{r})
+		type summary struct {
+			ledger.ReconRun
+			Imported int64 `json:"imported"`
+			Expired  int64 `json:"expired"`
+		}
+		return d.json.Encode(map[string]summary{"summary": {r, r.Imported, r.Expired}})
 	}
 	if err := d.table.Flush(); err != nil {
 		return fmt.Errorf("print differences: %w", err)
+	}
+	if r.Expired > 0 {
+		fmt.Fprintf(d.out, "%d of the matched never ended: their holds have expired, nothing was charged, and telemetry does not know them\n", r.Expired)
+	}
+	if r.Imported > 0 {
+		fmt.Fprintf(d.out, "%d imported runs were left out: telemetry says that they were charged elsewhere\n", r.Imported)
 	}
 	_, err := fmt.Fprintf(d.out, "%d runs from %s to %s compared in %.1f s: %d matched, %d drift, %d missing in the ledger, %d missing in telemetry, %d adjusted, %d waived; charged %s, used %s\n",
 		r.Executions, r.Since.Format(time.RFC3339), r.Until.Format(time.RFC3339), r.FinishedAt.Sub(r.StartedAt).Seconds(),

@@ -196,7 +196,10 @@ func up(ctx context.Context, cfg upConfig, out, logs io.Writer) (err error) {
 
 	if cfg.demo {
 		demo := cfg.marketplace
-		demo.OTLPEndpoint, demo.ClickHouseURL, demo.PostgresURL = running.OTLPGRPC, running.ClickHouse, running.Postgres
+		demo.OTLPEndpoint, demo.ClickHouseURL, demo.LedgerURL = running.OTLPGRPC, running.ClickHouse, "http://"+running.Ledger
+		if demo.LedgerKey, err = readLedgerKey(running.LedgerKeyFile); err != nil {
+			return err
+		}
 		err = runDemo(ctx, out, demo, running, cfg.lasts)
 	} else {
 		if cfg.lasts > 0 {

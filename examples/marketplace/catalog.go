@@ -109,7 +109,7 @@ func (m *market) administer(ctx context.Context) {
 			m.note(func(h *happened) { h.Prices++ })
 		case 1:
 			limit := ledger.Credits(5+rng.IntN(500)) * ledger.Credit
-			_, err = m.client.ReplaceRules(ctx, u.mandate, ledgerclient.AnyVersion, ledger.Rules{MaxPerDay: &limit, TimeZone: "Europe/Berlin"})
+			_, err = m.client.ReplaceRules(ctx, u.mandate, ledgerclient.AnyVersion, ledgerclient.MandateVersion{Rules: ledger.Rules{MaxPerDay: &limit, TimeZone: "Europe/Berlin"}})
 			m.note(func(h *happened) { h.Limits++ })
 		default:
 			_, err = m.client.Grant(ctx, ledgerclient.Grant{UserID: u.id, Category: ledger.GrantGoodwill, Amount: ledger.Credits(1+rng.IntN(9)) * ledger.Credit / 3, Reason: "top up"})

@@ -184,7 +184,7 @@ var ownKeys = map[string]string{
 	"KeyExecutionID": KeyExecutionID, "KeyExecutionParentID": KeyExecutionParentID,
 	"KeyExecutionStatus": KeyExecutionStatus, "KeyExecutionErrorCode": KeyExecutionErrorCode,
 	"KeyExecutionQueueTime": KeyExecutionQueueTime, "KeyExecutionResponseTime": KeyExecutionResponseTime,
-	"KeyExecutionProcessingTime": KeyExecutionProcessingTime, "KeyCredits": KeyCredits, "KeyCostUSD": KeyCostUSD,
+	"KeyExecutionProcessingTime": KeyExecutionProcessingTime, "KeyCredits": KeyCredits, "KeyImported": KeyImported, "KeyCostUSD": KeyCostUSD,
 	"KeyAgentID": KeyAgentID, "KeyAgentName": KeyAgentName, "KeyAgentVersion": KeyAgentVersion,
 	"KeyUserID": KeyUserID, "KeySessionID": KeySessionID, "KeyOperation": KeyOperation,
 	"KeyLogCategory": KeyLogCategory, "KeyClientAddress": KeyClientAddress, "KeyUserAgent": KeyUserAgent,

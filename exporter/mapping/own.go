@@ -19,6 +19,9 @@ const (
 	KeyExecutionProcessingTime = "agenttrail.execution.processing_time_ms"
 	// KeyCredits is what the run used: a decimal string (exact to a millionth), an integer or a double.
 	KeyCredits = "agenttrail.credits"
+	// KeyImported says of a run of the past, when it is true, that the ledger does not know it: it was charged elsewhere. It
+	// stays in the attributes, where the reconciliation reads it.
+	KeyImported = "agenttrail.imported"
 	// KeyCostUSD is the cost in USD: a decimal string (exact to a billionth), an integer or a double.
 	KeyCostUSD = "agenttrail.cost_usd"
 	// KeyAgentID is the stable id of the agent; also read on resources.

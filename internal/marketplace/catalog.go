@@ -1,19 +1,18 @@
 // Package marketplace simulates a marketplace of AI agents: people who send requests, an API in front, a runtime
 // behind it whose agents call models, tools and each other, and all the ways in which that fails.
 //
-// Everything leaves the simulation the way real telemetry does, through the OpenTelemetry SDK and OTLP. A run is
-// planned first, from a seeded source, and emitted when it has ended; that lets one day of history be filled in
-// within seconds by the same code that produces live traffic.
+// What a run does is planned first, from a seeded source. Runs of the past are recorded as planned, a day within seconds;
+// live ones happen: a request goes to the API server, a worker asks the ledger for the user's credits, performs the plan in real
+// time, and settles. Everything leaves the way real telemetry does, through the SDK and OTLP, and all money goes through the
+// ledger's API.
 package marketplace
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 )
 
 // agent is one entry of the catalog. Latencies are those of its model calls.
@@ -33,8 +32,9 @@ type agent struct {
 	popularity   float64 // Relative number of runs.
 	price        int64   // Micro-credits for each thousand tokens.
 	deadline     time.Duration
-	inputTokens  int // Typical prompt.
-	outputTokens int // Typical answer.
+	inputTokens  int  // Typical prompt.
+	outputTokens int  // Typical answer.
+	paidAnyway   bool // What was used until a run failed is paid for.
 }
 
 type model struct {
@@ -84,6 +84,7 @@ func catalog() []agent {
 		a.deadline = 12 * time.Second
 		a.inputTokens = 600 + 170*(i%7)
 		a.outputTokens = 120 + 60*(i%5)
+		a.paidAnyway = i%6 == 0
 	}
 	return agents
 }
@@ -96,7 +97,11 @@ type user struct {
 	ip        string
 	userAgent string
 	activity  float64
+	mandate   uuid.UUID
 }
+
+// token is with what the user comes to the API.
+func (u *user) token() string { return "demo-" + stableUUID("token-of-"+u.email, 0).String() }
 
 // people returns n users, always the same for one n.
 func people(n int) []user {
@@ -119,6 +124,7 @@ func people(n int) []user {
 			ip:        fmt.Sprintf("203.0.113.%d", 1+i%250),
 			userAgent: agents[i%len(agents)],
 			activity:  rng.ExpFloat64() + 0.1,
+			mandate:   stableUUID("mandate", i),
 		}
 	}
 	return users
@@ -126,21 +132,4 @@ func people(n int) []user {
 
 func stableUUID(kind string, i int) uuid.UUID {
 	return uuid.NewSHA1(uuid.NameSpaceDNS, fmt.Appendf(nil, "%s-%d.marketplace.example", kind, i))
-}
-
-// register writes users and agents into the ledger's database; rows that are already there stay as they are.
-func register(ctx context.Context, conn *pgx.Conn, users []user, agents []agent) error {
-	batch := &pgx.Batch{} // One transaction, in which the ledger wants to know who acts.
-	batch.Queue("SELECT set_config('app.actor', 'system:demo', true)")
-	for _, u := range users {
-		batch.Queue("INSERT INTO ledger.users (id, email, display_name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", u.id, u.email, u.name)
-	}
-	for i, a := range agents {
-		owner := users[i%len(users)].id
-		batch.Queue("INSERT INTO ledger.agents (id, slug, name, category, owner_user_id) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING", a.id, a.slug, a.name, a.category, owner)
-	}
-	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
-		return fmt.Errorf("register users and agents: %w", err)
-	}
-	return nil
 }

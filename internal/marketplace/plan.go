@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"net/http"
 	"time"
 
 	"github.com/google/uuid"
@@ -73,6 +74,7 @@ type run struct {
 	outcome    string
 	fault      *fault
 	httpStatus int
+	price      int64 // Micro-credits for each thousand tokens.
 }
 
 // err is what ended the run, nil for success.
@@ -92,19 +94,6 @@ func (s *step) err() error {
 }
 
 func (r *run) end() time.Time { return r.start.Add(r.duration) }
-
-func (r *run) tokens() (input, output int64) {
-	for _, s := range r.steps {
-		input, output = input+s.input, output+s.output
-	}
-	return input, output
-}
-
-// credits of the run itself in micro-credits; a run inside it counts its own.
-func (r *run) credits() int64 {
-	input, output := r.tokens()
-	return (input + output) * r.agent.price / 1000
-}
 
 // cost is what a call of a model cost.
 func (s *step) cost(m model) agenttrail.USD {
@@ -157,17 +146,22 @@ func (p *planner) plan(requested time.Time) *run {
 	r.queue = r.start.Sub(requested)
 	r.session = fmt.Sprintf("s-%s-%d", u.id.String()[:8], requested.Unix()/1800)
 	r.shareSession()
-	switch r.outcome {
-	case outcomeSuccess:
-		r.httpStatus = 200
-	case outcomeTimeout:
-		r.httpStatus = 504
-	case outcomeFailed:
-		r.httpStatus = 422
-	default:
-		r.httpStatus = 500
-	}
+	r.httpStatus = httpStatusOf(r.outcome)
 	return r
+}
+
+// httpStatusOf is what the API answers to who asked for a run.
+func httpStatusOf(outcome string) int {
+	switch outcome {
+	case outcomeSuccess:
+		return http.StatusOK
+	case outcomeTimeout:
+		return http.StatusGatewayTimeout
+	case outcomeFailed:
+		return http.StatusUnprocessableEntity
+	default:
+		return http.StatusInternalServerError
+	}
 }
 
 func (r *run) shareSession() {
@@ -187,7 +181,7 @@ func (p *planner) planAgent(a *agent, u *user, start time.Time, depth int) *run 
 		}
 	}
 	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
-	r := &run{id: id.String(), agent: a, user: u, start: start, outcome: outcomeSuccess}
+	r := &run{id: id.String(), agent: a, user: u, start: start, outcome: outcomeSuccess, price: a.price}
 
 	var at time.Duration
 	add := func(s step) { s.offset = at; at += s.duration; r.steps = append(r.steps, s) }

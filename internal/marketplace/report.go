@@ -19,6 +19,9 @@ func (s *Simulation) Report(ctx context.Context, w io.Writer) error {
 			return err
 		}
 	}
+	if s.cfg.Rate > 0 {
+		s.market.tally.print(w)
+	}
 	stats := s.probe.latency()
 	if stats.count > 0 {
 		fmt.Fprintf(w, "\nFrom the end of a run to its row being selectable: median %d ms, p99 %d ms, slowest %d ms (%d live runs",

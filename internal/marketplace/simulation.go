@@ -1,7 +1,6 @@
 package marketplace
 
 import (
-	"container/heap"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-	"github.com/jackc/pgx/v5"
 )
 
 // Config says where the simulation sends its telemetry and how much of it there is.
@@ -20,7 +18,9 @@ type Config struct {
 	OTLPEndpoint  string // host:port of OTLP over gRPC.
 	ClickHouseURL string // http://user:password@host:port.
 	Database      string // ClickHouse database.
-	PostgresURL   string // postgres:// address of the ledger's database.
+	LedgerURL     string // http://host:port.
+	LedgerKey     string // Secret of an API key with the scope admin.
+	OutboxDir     string // Folder for runs that could not be settled yet.
 
 	Runs    int           // Runs of history to fill in.
 	History time.Duration // How far back history goes.
@@ -32,62 +32,97 @@ type Config struct {
 	Live     bool      // Progress is a terminal: draw one line over and over.
 }
 
-// Simulation is a marketplace that is connected to the stores.
+// Simulation is a marketplace that is connected to the stores and the ledger.
 type Simulation struct {
-	cfg      Config
-	planner  *planner
-	emitter  *emitter
-	click    driver.Conn
-	probe    *probe
-	progress *progress
-	before   uint64 // Executions that were stored before we began.
-	emitted  uint64
+	cfg         Config
+	planner     *planner
+	api, agents *service
+	historian   *historian
+	desk        *desk
+	market      *market
+	furnished   chan error // Has how furnishing went.
+	click       driver.Conn
+	probe       *probe
+	progress    *progress
+	before      uint64 // Executions that were stored before we began.
+	emitted     uint64
 }
 
-// New connects to the stores and writes the marketplace's users and agents into the ledger's database.
+// New connects to the stores and to the ledger, and begins to make the marketplace's users and agents there.
 func New(ctx context.Context, cfg Config) (sim *Simulation, err error) {
 	agents, users := catalog(), people(cfg.Users)
-	pg, err := pgx.Connect(ctx, cfg.PostgresURL)
-	if err != nil {
-		return nil, fmt.Errorf("connect to postgres: %w", err)
-	}
-	defer func() { err = errors.Join(err, pg.Close(ctx)) }()
-	if err := register(ctx, pg, users, agents); err != nil {
-		return nil, err
-	}
 	opts, err := clickhouse.ParseDSN(cfg.ClickHouseURL)
 	if err != nil {
 		return nil, fmt.Errorf("read clickhouse address: %w", err)
 	}
 	opts.Auth.Database = cfg.Database
-	click, err := clickhouse.Open(opts)
-	if err != nil {
+	s := &Simulation{cfg: cfg, planner: newPlanner(cfg.Seed, agents, users), progress: newProgress(cfg.Progress, cfg.Live), furnished: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close(ctx))
+		}
+	}()
+	if s.click, err = clickhouse.Open(opts); err != nil {
 		return nil, fmt.Errorf("open clickhouse: %w", err)
 	}
-	s := &Simulation{
-		cfg: cfg, planner: newPlanner(cfg.Seed, agents, users), click: click,
-		probe: newProbe(click), progress: newProgress(cfg.Progress, cfg.Live),
+	s.probe = newProbe(s.click)
+	if err := s.click.QueryRow(ctx, "SELECT count() FROM AgentExecution").Scan(&s.before); err != nil {
+		return nil, fmt.Errorf("count executions: %w", err)
 	}
-	if err := click.QueryRow(ctx, "SELECT count() FROM AgentExecution").Scan(&s.before); err != nil {
-		return nil, errors.Join(fmt.Errorf("count executions: %w", err), click.Close())
+	if s.api, err = newService(ctx, "marketplace-api", cfg.OTLPEndpoint); err != nil {
+		return nil, err
 	}
-	api, err := newService(ctx, "marketplace-api", cfg.OTLPEndpoint)
-	if err != nil {
-		return nil, errors.Join(err, click.Close())
+	if s.agents, err = newService(ctx, "agent-runtime", cfg.OTLPEndpoint); err != nil {
+		return nil, err
 	}
-	runtime, err := newService(ctx, "agent-runtime", cfg.OTLPEndpoint)
-	if err != nil {
-		return nil, errors.Join(err, api.Shutdown(ctx), click.Close())
+	s.historian = newHistorian(s.api, s.agents)
+	if s.desk, err = openDesk(ctx, &cfg, users); err != nil {
+		return nil, err
 	}
-	s.emitter = &emitter{api: api, runtime: runtime}
+	s.market = newMarket(s.api, s.agents, s.desk, users, agents, cfg.Seed, s.probe.watch)
+	go func() { s.furnished <- s.desk.furnish(ctx, &cfg, users, agents) }() // Beside the history, which needs none of it.
 	return s, nil
+}
+
+// Furnished waits until the marketplace's users and agents are in the ledger.
+func (s *Simulation) Furnished() error {
+	err := <-s.furnished
+	s.furnished <- err // For who asks next.
+	if err != nil {
+		return fmt.Errorf("furnish the marketplace: %w", err)
+	}
+	return nil
+}
+
+// drainTime is how long runs may go on when the marketplace closes, before they are interrupted.
+const drainTime = 2 * time.Second
+
+// Finish closes the marketplace: no user comes any more, runs that are under way end or are interrupted, and all of them are
+// settled and sent.
+func (s *Simulation) Finish(ctx context.Context) error {
+	return errors.Join(s.market.close(ctx, drainTime), s.flush(ctx))
 }
 
 // Close sends what is still buffered and disconnects.
 func (s *Simulation) Close(ctx context.Context) error {
 	s.progress.done()
-	api, runtime := s.emitter.api, s.emitter.runtime
-	return errors.Join(api.Shutdown(ctx), runtime.Shutdown(ctx), api.lost(), runtime.lost(), s.click.Close())
+	var errs []error
+	if s.market != nil {
+		<-s.furnished // It uses the keys that are revoked now.
+		errs = append(errs, s.market.close(ctx, 0))
+	}
+	if s.desk != nil {
+		errs = append(errs, s.desk.close(ctx))
+	}
+	for _, service := range []*service{s.api, s.agents} {
+		if service != nil {
+			errs = append(errs, service.Shutdown(ctx), service.lost())
+		}
+	}
+	if s.click != nil {
+		errs = append(errs, s.click.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // flushEvery is how many runs of the history fit into the buffers: the SDK makes nobody wait, and drops what does not fit.
@@ -149,7 +184,7 @@ func (s *Simulation) Backfill(ctx context.Context) error {
 
 // emit sends a run and counts the rows of AgentExecution that must come of it.
 func (s *Simulation) emit(ctx context.Context, r *run) {
-	s.emitter.emit(context.WithoutCancel(ctx), r)
+	s.historian.emit(context.WithoutCancel(ctx), r)
 	s.emitted += countRuns(r)
 }
 
@@ -164,7 +199,7 @@ func countRuns(r *run) uint64 {
 }
 
 func (s *Simulation) flush(ctx context.Context) error {
-	if err := errors.Join(s.emitter.api.flush(ctx), s.emitter.runtime.flush(ctx)); err != nil && ctx.Err() == nil {
+	if err := errors.Join(s.api.flush(ctx), s.agents.flush(ctx)); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("flush telemetry: %w", err)
 	}
 	return nil
@@ -194,58 +229,41 @@ func (s *Simulation) awaitStored(ctx context.Context) error {
 	}
 }
 
-// RunLive starts runs at the configured rate until ctx ends, sends each when it has ended, and measures how long it
-// takes until it can be selected.
+// RunLive lets users ask for runs at the configured rate until ctx ends, and measures how long it takes until a run that has
+// ended can be selected. Runs that are under way go on; see Finish.
 func (s *Simulation) RunLive(ctx context.Context) error {
+	if err := s.Furnished(); err != nil {
+		return err
+	}
+	if err := s.market.open(ctx); err != nil {
+		return err
+	}
 	var probing sync.WaitGroup
 	probeCtx, stopProbe := context.WithCancel(ctx)
 	probing.Go(func() { s.probe.run(probeCtx) })
 	defer func() { stopProbe(); probing.Wait() }()
 
-	var running runHeap
 	next := time.Now()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return s.flush(context.WithoutCancel(ctx))
+			return nil
 		case <-timer.C:
 		}
-		now := time.Now().UTC()
-		for !next.After(now) {
-			heap.Push(&running, s.planner.plan(next.UTC()))
+		for now := time.Now(); !next.After(now); {
+			s.market.arrive(s.planner.plan(next.UTC()))
 			next = next.Add(time.Duration(s.planner.rng.ExpFloat64() / s.cfg.Rate * float64(time.Second)))
 		}
-		for len(running) > 0 && !running[0].end().Add(5*time.Millisecond).After(now) {
-			r := heap.Pop(&running).(*run)
-			s.emit(ctx, r)
-			s.probe.watch(r.id, r.end())
-		}
-		wake := next
-		if len(running) > 0 && running[0].end().Before(wake) {
-			wake = running[0].end().Add(5 * time.Millisecond)
-		}
-		timer.Reset(max(time.Until(wake), time.Millisecond))
+		timer.Reset(max(min(time.Until(next), 100*time.Millisecond), time.Millisecond))
+		under := s.market.underWay.Load()
 		if stats := s.probe.latency(); stats.count > 0 {
-			s.progress.print("live: %d runs going on, %d ended, selectable %d ms after their end (median), p99 %d ms", len(running), stats.count, stats.p50.Milliseconds(), stats.p99.Milliseconds())
+			s.progress.print("live: %d runs going on, %d ended, selectable %d ms after their end (median), p99 %d ms", under, stats.count, stats.p50.Milliseconds(), stats.p99.Milliseconds())
 		} else {
-			s.progress.print("live: %d runs going on", len(running))
+			s.progress.print("live: %d runs going on", under)
 		}
 	}
-}
-
-// runHeap orders running runs by their end.
-type runHeap []*run
-
-func (h runHeap) Len() int           { return len(h) }
-func (h runHeap) Less(i, j int) bool { return h[i].end().Before(h[j].end()) }
-func (h runHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *runHeap) Push(x any)        { *h = append(*h, x.(*run)) }
-func (h *runHeap) Pop() any {
-	last := (*h)[len(*h)-1]
-	*h = (*h)[:len(*h)-1]
-	return last
 }
 
 func hours(d time.Duration) string { return fmt.Sprintf("%.0f h", d.Hours()) }

@@ -13,8 +13,9 @@ import (
 	"github.com/agenttrail/agenttrail/ledger"
 )
 
-// The sum over all rows of a run is what AgentMetrics and UserAgentUsage count, too.
-const selectConsumption = `SELECT id, any(e.userId) AS userId, any(e.agentId) AS agentId, toInt64(sum(toDecimal128(e.creditsConsumed, 6)) * 1000000) AS consumed, count() AS n FROM `
+// The sum over all rows of a run is what AgentMetrics and UserAgentUsage count, too. A run is imported when all its rows say so.
+const selectConsumption = `SELECT id, any(e.userId) AS userId, any(e.agentId) AS agentId, toInt64(sum(toDecimal128(e.creditsConsumed, 6)) * 1000000) AS consumed, count() AS n,
+	min(e.attributes['agenttrail.imported'] = 'true') AS imported FROM `
 
 var errStopped = errors.New("the reader has enough")
 
@@ -52,10 +53,11 @@ func scanConsumption(row driver.Rows) (ledger.Consumption, error) {
 	var c ledger.Consumption
 	var consumed int64
 	var n uint64
-	if err := row.Scan(&c.ExecutionID, &c.UserID, &c.Agent, &consumed, &n); err != nil {
+	var imported uint8
+	if err := row.Scan(&c.ExecutionID, &c.UserID, &c.Agent, &consumed, &n, &imported); err != nil {
 		return c, fmt.Errorf("read run: %w", err)
 	}
-	c.Consumed, c.Rows = ledger.Credits(consumed), int(n)
+	c.Consumed, c.Rows, c.Imported = ledger.Credits(consumed), int(n), imported != 0
 	return c, nil
 }
 

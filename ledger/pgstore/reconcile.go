@@ -14,13 +14,13 @@ import (
 )
 
 // selectCharge gives runs with what was captured for them and what corrections added.
-const selectCharge = `SELECT t.execution_id, t.id, t.user_id, a.slug, coalesce(h.captured, 0), coalesce(d.adjusted, 0), t.created_at, coalesce(h.resolved_at, t.updated_at)
+const selectCharge = `SELECT t.execution_id, t.id, t.user_id, a.slug, coalesce(h.captured, 0), coalesce(d.adjusted, 0), t.created_at, coalesce(h.resolved_at, t.updated_at), coalesce(h.status = 'expired', false)
 	FROM ledger.transactions t JOIN ledger.agents a ON a.id = t.agent_id LEFT JOIN ledger.holds h ON h.id = t.id
 	LEFT JOIN (SELECT execution_id, sum(amount)::bigint AS adjusted FROM ledger.reconciliation_decisions WHERE kind = 'adjust' AND status = 'done' GROUP BY 1) d ON d.execution_id = t.execution_id`
 
 func scanCharge(row pgx.CollectableRow) (ledger.Charge, error) {
 	var c ledger.Charge
-	return c, row.Scan(&c.ExecutionID, &c.TransactionID, &c.UserID, &c.Agent, (*int64)(&c.Captured), (*int64)(&c.Adjusted), &c.From, &c.Until)
+	return c, row.Scan(&c.ExecutionID, &c.TransactionID, &c.UserID, &c.Agent, (*int64)(&c.Captured), (*int64)(&c.Adjusted), &c.From, &c.Until, &c.Expired)
 }
 
 // Charges gives the runs that were settled in a time, in the order of the bytes of their ids. They are read as they are
@@ -64,7 +64,7 @@ func (s *Store) Charges(ctx context.Context, since, until time.Time) iter.Seq2[l
 // ChargesOf finds runs, settled or not, and those that were charged by a correction alone.
 func (s *Store) ChargesOf(ctx context.Context, executions []string) ([]ledger.Charge, error) {
 	return read(ctx, s, selectCharge+` WHERE t.execution_id = ANY ($1)
-		UNION ALL SELECT r.execution_id, NULL, x.user_id, a.slug, 0, r.adjusted, r.first_seen - interval '31 days', r.first_seen
+		UNION ALL SELECT r.execution_id, NULL, x.user_id, a.slug, 0, r.adjusted, r.first_seen - interval '31 days', r.first_seen, false
 		FROM ledger.reconciliation r JOIN LATERAL (SELECT x.user_id, x.agent_id FROM ledger.reconciliation_decisions d JOIN ledger.transactions x ON x.id = d.transaction_id
 			WHERE d.execution_id = r.execution_id LIMIT 1) x ON true JOIN ledger.agents a ON a.id = x.agent_id
 		WHERE r.execution_id = ANY ($1) AND NOT EXISTS (SELECT FROM ledger.transactions t WHERE t.execution_id = r.execution_id)`, []any{executions}, scanCharge)

@@ -79,7 +79,8 @@ func New(store Store, telemetry Telemetry, cfg Config) *Reconciler {
 }
 
 // Run compares the runs of the window, and those that did not agree before whatever their age. Each that does not agree is
-// given to found, which may be nil, and written down. It can run twice, and together with another one: both write the
+// given to found, which may be nil, and written down; runs that never ended are given to found only, as
+// [ledger.ReconExpired]. It can run twice, and together with another one: both write the
 // same.
 func (r *Reconciler) Run(ctx context.Context, found func(ledger.Compared, ledger.ReconState)) (ledger.ReconRun, error) {
 	now := r.cfg.Now().UTC()
@@ -254,6 +255,10 @@ func compared(charge *ledger.Charge, used *ledger.Consumption) ledger.Compared {
 }
 
 func (c *comparison) compare(ctx context.Context, charge *ledger.Charge, used *ledger.Consumption) error {
+	if charge == nil && used != nil && used.Imported { // One that the ledger knows all the same is compared.
+		c.run.Imported++
+		return nil
+	}
 	x := compared(charge, used)
 	if !isExecutionID(x.ExecutionID) {
 		x.ExecutionID = fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(x.ExecutionID)))
@@ -270,6 +275,12 @@ func (c *comparison) compare(ctx context.Context, charge *ledger.Charge, used *l
 	state := x.State()
 	if !state.Open() {
 		c.run.Count(state)
+		if charge != nil && charge.Expired && used == nil {
+			c.run.Expired++
+			if c.found != nil {
+				c.found(x, ledger.ReconExpired)
+			}
+		}
 		return nil
 	}
 	if c.differ = append(c.differ, x); len(c.differ) < batch {

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -156,7 +157,10 @@ const settledForGood = time.Duration(-1)
 // try sends a call once. wait is for how long the ledger asks to wait, or settledForGood.
 func (c *Client) try(ctx context.Context, k call, body []byte, key string, out any) (a answered, wait time.Duration, err error) {
 	u := *c.base
-	u.Path += k.path
+	u.RawPath = u.EscapedPath() + k.path // Ids of runs may be anything.
+	if u.Path, err = url.PathUnescape(u.RawPath); err != nil {
+		return a, settledForGood, fmt.Errorf("make request: %w", err)
+	}
 	u.RawQuery = k.query.Encode()
 	req, err := http.NewRequestWithContext(ctx, k.method, u.String(), bytes.NewReader(body))
 	if err != nil {
@@ -186,6 +190,7 @@ func (c *Client) try(ctx context.Context, k call, body []byte, key string, out a
 		if err := json.Unmarshal(text, out); err != nil {
 			return a, 0, fmt.Errorf("read answer of ledger: %w", err)
 		}
+		setRowVersion(out, resp.Header.Get("ETag"))
 		return a, 0, nil
 	}
 	p := problemOf(resp.StatusCode, text)
@@ -196,6 +201,19 @@ func (c *Client) try(ctx context.Context, k call, body []byte, key string, out a
 		wait = min(time.Duration(s)*time.Second, maxPause)
 	}
 	return a, wait, p
+}
+
+// setRowVersion gives a resource the version that its ETag names; the body does not have it. See [IfVersion].
+func setRowVersion(out any, etag string) {
+	version, err := strconv.Atoi(strings.Trim(etag, `"`))
+	if err != nil {
+		return // A list has none.
+	}
+	if v := reflect.Indirect(reflect.ValueOf(out)); v.Kind() == reflect.Struct {
+		if f := v.FieldByName("RowVersion"); f.IsValid() && f.CanSet() && f.Kind() == reflect.Int {
+			f.SetInt(int64(version))
+		}
+	}
 }
 
 // maxAnswer bounds what is read of an answer, bytes.

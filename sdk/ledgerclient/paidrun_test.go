@@ -170,7 +170,7 @@ func TestPaidRunDoesNotStart(t *testing.T) {
 		other, err := w.store.CreateKey(t.Context(), &ledger.Call{Actor: ledger.System("test")}, ledger.KeyInput{Name: "boss", Scopes: []ledger.Scope{ledger.ScopeApprove}})
 		require.NoError(t, err)
 		boss := w.newClient(t, func(c *ledgerclient.Config) { c.Key = other.Secret })
-		approved, err := boss.Approve(t.Context(), waits.Approval.ID)
+		approved, err := boss.Approve(t.Context(), waits.Approval.ID, "")
 		require.NoError(t, err)
 		p.HoldID, p.Run.ID = approved.Hold.ID, approved.Hold.ExecutionID
 		require.NoError(t, w.client.PaidRun(t.Context(), w.trail, p, nothing))
