@@ -34,7 +34,7 @@ func TestCluster(t *testing.T) {
 
 	// Every table that holds rows is replicated under a path of its own, and has a Distributed table to read and write.
 	local := regexp.MustCompile(`CREATE TABLE IF NOT EXISTS trail\.(\w+)Local `).FindAllStringSubmatch(text, -1)
-	require.Len(t, local, 12)
+	require.Len(t, local, 13)
 	for _, l := range local {
 		require.Contains(t, text, "MergeTree('/clickhouse/tables/{shard}/trail/"+l[1]+"Local', '{replica}'")
 		require.Contains(t, text, "CREATE TABLE IF NOT EXISTS trail."+l[1]+" ON CLUSTER 'prod-1' AS trail."+l[1]+"Local\nENGINE = Distributed('prod-1', 'trail', '"+l[1]+"Local', cityHash64(")

@@ -71,7 +71,7 @@ func TestClusterBesideZooKeeper(t *testing.T) {
 
 // replicatedTables are the tables of rows and states: replicated within a shard, with a Distributed table each.
 var replicatedTables = []string{
-	"AgentExecution", "AgentLog", "AgentMetricsDaily", "AgentMetricsHourly",
+	"AgentExecution", "AgentLog", "AgentMetricsDaily", "AgentMetricsHourly", "CoverageScore",
 	"Reconciliation", "ReconciliationRun", "RequestLog", "SecurityEvents", "Span", "SystemErrors", "SystemMetrics", "UserAgentUsageDaily",
 }
 

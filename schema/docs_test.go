@@ -36,6 +36,7 @@ var documented = []struct{ name, about string }{
 	{"ExecutionTrail", "View with a parameter: everything about one run in order of time. FROM agenttrail.ExecutionTrail(id = '…')."},
 	{"Reconciliation", ""},
 	{"ReconciliationRun", ""},
+	{"CoverageScore", ""},
 	{"ModelPrice", ""},
 	{"AgentMetricsHourly", ""},
 	{"AgentMetricsDaily", ""},

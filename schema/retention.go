@@ -17,8 +17,8 @@ import (
 
 // Retention is how many days a table keeps its rows, by its name, counted from the time of the event. Whole partitions
 // are dropped, so rows live up to one partition longer: a day, or a month for SecurityEvents, AgentMetricsHourly,
-// AgentMetricsDaily, UserAgentUsage, Reconciliation and ReconciliationRun. A table that is not named keeps what it has, and a new one takes its
-// default.
+// AgentMetricsDaily, UserAgentUsage, Reconciliation, ReconciliationRun and CoverageScore. A table that is not named keeps what it has, and a
+// new one takes its default.
 type Retention map[string]int
 
 // defaultRetention has every table that forgets.
@@ -35,6 +35,7 @@ var defaultRetention = Retention{
 	"UserAgentUsage":     1825,
 	"Reconciliation":     400,
 	"ReconciliationRun":  400,
+	"CoverageScore":      400,
 }
 
 // maxRetention is fifty years: the TTL is a DateTime, which ends in 2106 and starts anew after that, so that rows with a

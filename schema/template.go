@@ -77,6 +77,7 @@ var shardingKeys = map[string]string{
 	"UserAgentUsageDaily": "cityHash64(agentId)",
 	"Reconciliation":      "cityHash64(executionId)",
 	"ReconciliationRun":   "cityHash64(finishedAt)",
+	"CoverageScore":       "cityHash64(computedAt)",
 }
 
 // ClickHouseMigrations returns every migration of the ClickHouse schema, oldest first, with its placeholders filled in.

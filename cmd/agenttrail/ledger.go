@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/agenttrail/agenttrail/coverage"
 	"github.com/agenttrail/agenttrail/ledger/httpapi"
 	"github.com/agenttrail/agenttrail/ledger/jobs"
 	"github.com/agenttrail/agenttrail/ledger/pgstore"
@@ -89,10 +90,11 @@ type ledgerService struct {
 	cfg    ledgerConfig
 	logger *slog.Logger
 
-	store   *pgstore.Store
-	api     *httpapi.API
-	server  *httpapi.Server
-	started []func(context.Context) error // What stops them, in order of starting.
+	store    *pgstore.Store
+	coverage coverage.Stored // nil without a ClickHouse
+	api      *httpapi.API
+	server   *httpapi.Server
+	started  []func(context.Context) error // What stops them, in order of starting.
 }
 
 func newLedgerService(cfg ledgerConfig, logger *slog.Logger) *ledgerService {
@@ -143,6 +145,7 @@ func (s *ledgerService) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	settings.Coverage = s.coverage
 	runner, err := jobs.New(ctx, jobs.Settings{
 		URL: s.cfg.PostgresURL, Locker: store, Jobs: slices.Concat(ledgerJobs(store, s.cfg, registry), payments.jobs(), telemetry), Workers: payments.workers(), Logger: s.logger, Registry: registry,
 	})

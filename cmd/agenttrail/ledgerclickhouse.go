@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/agenttrail/agenttrail/coverage"
 	"github.com/agenttrail/agenttrail/ledger"
 	"github.com/agenttrail/agenttrail/ledger/chread"
 	"github.com/agenttrail/agenttrail/ledger/jobs"
@@ -27,6 +28,12 @@ type clickHouseConfig struct {
 // forecastConfig says how often forecasts are brought up to date.
 type forecastConfig struct {
 	Every time.Duration `yaml:"every"`
+}
+
+// coverageConfig says how often, and over which time, the scorecard of what is recorded is computed.
+type coverageConfig struct {
+	Every  time.Duration `yaml:"every"`
+	Window time.Duration `yaml:"window"`
 }
 
 // reconciliationConfig says how charges are compared with telemetry. ledger.yaml describes it.
@@ -61,6 +68,7 @@ func (c *ledgerConfig) validateTelemetry() []error {
 	for key, d := range map[string]time.Duration{
 		"clickhouse::sync_every": c.ClickHouse.SyncEvery, "forecast::every": c.Forecast.Every,
 		"reconciliation::every": c.Reconciliation.Every, "reconciliation::window": c.Reconciliation.Window, "reconciliation::grace": c.Reconciliation.Grace,
+		"coverage::every": c.Coverage.Every, "coverage::window": c.Coverage.Window,
 	} {
 		if d < time.Second {
 			errs = append(errs, fmt.Errorf("%s: must be at least 1s", key))
@@ -80,6 +88,23 @@ func (c *ledgerConfig) validateTelemetry() []error {
 
 // reconcileTimeout bounds one comparison.
 const reconcileTimeout = 30 * time.Minute
+
+// coverageTimeout bounds one computation of the scorecard.
+const coverageTimeout = 10 * time.Minute
+
+// coverageJob computes the scorecard and keeps it.
+func (s *ledgerService) coverageJob(store *pgstore.Store, reader *chread.Reader) jobs.Job {
+	return jobs.Job{Name: "coverage", Every: s.cfg.Coverage.Every, Timeout: coverageTimeout, Run: func(ctx context.Context) (int, bool, error) {
+		card, err := coverage.Measure(ctx, coverage.Settings{ClickHouse: reader, Postgres: store, Database: s.cfg.ClickHouse.Database, Since: s.cfg.Coverage.Window})
+		if err != nil {
+			return 0, false, err
+		}
+		if err := reader.PublishCoverage(ctx, card); err != nil {
+			return 0, false, fmt.Errorf("store coverage: %w", err)
+		}
+		return len(coverage.Checks()), false, nil
+	}}
+}
 
 // telemetryJobs keep the ledger and telemetry together. Without ClickHouse there are forecasts only, which do without.
 func (s *ledgerService) telemetryJobs(store *pgstore.Store, registry prometheus.Registerer) ([]jobs.Job, error) {
@@ -104,6 +129,10 @@ func (s *ledgerService) telemetryJobs(store *pgstore.Store, registry prometheus.
 	if err := registry.Register(reconcile.NewMetrics(store)); err != nil {
 		return nil, fmt.Errorf("register metrics of reconciliation: %w", err)
 	}
+	s.coverage = reader
+	if err := registry.Register(coverage.NewMetrics(reader)); err != nil {
+		return nil, fmt.Errorf("register metrics of coverage: %w", err)
+	}
 	reconciler := reconcile.New(store, reader, reconcile.Config{Window: s.cfg.Reconciliation.Window, Grace: s.cfg.Reconciliation.Grace})
 	return append(list,
 		jobs.Job{Name: "usage", Every: s.cfg.ClickHouse.SyncEvery, Timeout: 10 * time.Minute, Run: func(ctx context.Context) (int, bool, error) {
@@ -118,5 +147,6 @@ func (s *ledgerService) telemetryJobs(store *pgstore.Store, registry prometheus.
 			_, err = reconciler.Publish(ctx)
 			return int(run.Executions), false, err
 		}},
+		s.coverageJob(store, reader),
 	), nil
 }

@@ -43,6 +43,7 @@ type ledgerConfig struct {
 	ClickHouse     clickHouseConfig     `yaml:"clickhouse"`
 	Reconciliation reconciliationConfig `yaml:"reconciliation"`
 	Forecast       forecastConfig       `yaml:"forecast"`
+	Coverage       coverageConfig       `yaml:"coverage"`
 	Telemetry      struct {
 		OTLPEndpoint string `yaml:"otlp_endpoint"`
 		Environment  string `yaml:"environment"`

@@ -64,6 +64,7 @@ packages: [{id: "", amount_cents: 0, currency: euro, credits: "0", valid_days: -
 clickhouse: {url: "http://127.0.0.1:8123", database: "", sync_every: 0s}
 reconciliation: {every: 0s, window: 5m, grace: 10m, adjust_over: much}
 forecast: {every: 0s}
+coverage: {every: 0s, window: 1ms}
 telemetry: {otlp_endpoint: nowhere}
 stop: {delay: -1s, timeout: 0s}
 `))
@@ -74,7 +75,7 @@ stop: {delay: -1s, timeout: 0s}
 			"requests::max_in_flight_per_key", "requests::timeout", "jobs::expire_every", "jobs::seal_every", "jobs::maintain_every",
 			"stripe::api_key", "stripe::webhook_secrets[0]", "stripe::webhook_tolerance", "stripe::api_url", "stripe::sweep_every",
 			"packages[0]::id", "packages[0]::amount_cents", "packages[0]::credits", "packages[0]::valid_days",
-			"clickhouse::database", "clickhouse::sync_every", "reconciliation::every", "reconciliation::window", "reconciliation::adjust_over", "forecast::every",
+			"clickhouse::database", "clickhouse::sync_every", "reconciliation::every", "reconciliation::window", "reconciliation::adjust_over", "forecast::every", "coverage::every", "coverage::window",
 			"telemetry::otlp_endpoint", "stop::delay", "stop::timeout",
 		} {
 			require.ErrorContains(t, err, key)

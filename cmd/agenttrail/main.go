@@ -67,6 +67,7 @@ func newRootCommand() *cobra.Command {
 		newKeysCommand(),
 		newVerifyCommand(),
 		newReconcileCommand(),
+		newCoverageCommand(),
 		newMigrateCommand(),
 		newRepriceCommand(),
 		newDeadLetterCommand(),

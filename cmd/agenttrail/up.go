@@ -215,6 +215,10 @@ func up(ctx context.Context, cfg upConfig, out, logs io.Writer) (err error) {
 	return err
 }
 
+// demoCoverageEvery is how often the demo computes its scorecard, so that who looks at it soon after the start sees one of
+// the demo's traffic.
+const demoCoverageEvery = 30 * time.Second
+
 // ledger is the configuration of the ledger, but for where the others are that run beside it.
 func (cfg upConfig) ledger() (ledgerConfig, error) {
 	c, err := loadLedgerConfig(cfg.ledgerConfig)
@@ -223,6 +227,9 @@ func (cfg upConfig) ledger() (ledgerConfig, error) {
 	}
 	c.Listen, c.PostgresURL, c.Telemetry.OTLPEndpoint = cfg.ledgerAddr, "postgres://", ""
 	c.Stripe.override()
+	if cfg.demo && cfg.ledgerConfig == "" {
+		c.Coverage.Every = demoCoverageEvery
+	}
 	if len(c.Packages) == 0 && !strings.Contains(c.Stripe.APIKey, "_live_") {
 		c.Packages = samplePackages
 	}

@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"github.com/agenttrail/agenttrail/coverage"
 	"github.com/agenttrail/agenttrail/ledger"
 )
 
@@ -32,6 +33,8 @@ type Settings struct {
 	Service ledger.Service
 	// Payments sells credits; nil sells none.
 	Payments ledger.Payments
+	// Coverage is where scorecards are kept; nil has none.
+	Coverage coverage.Stored
 	Logger   *slog.Logger
 	// Registry is where /metrics reads from, and where the API registers its own; nil makes one.
 	Registry *prometheus.Registry
@@ -55,6 +58,7 @@ type Settings struct {
 type API struct {
 	service  ledger.Service
 	payments ledger.Payments
+	coverage coverage.Stored
 	logger   *slog.Logger
 	registry *prometheus.Registry
 	tracer   trace.Tracer
@@ -95,7 +99,7 @@ func New(s Settings) (*API, error) {
 		return nil, fmt.Errorf("register metrics of ledger API: %w", err)
 	}
 	a := &API{
-		service: s.Service, payments: s.Payments, logger: s.Logger, registry: s.Registry, tracer: newTracer(s.Tracer, s.Version), metrics: m, settings: s,
+		service: s.Service, payments: s.Payments, coverage: s.Coverage, logger: s.Logger, registry: s.Registry, tracer: newTracer(s.Tracer, s.Version), metrics: m, settings: s,
 		mux: http.NewServeMux(), flight: newFlight(s.MaxInFlight, s.MaxInFlightPerKey), pending: newPendingKeys(),
 		draining: make(chan struct{}),
 	}

@@ -97,6 +97,26 @@ var meanings = map[string]string{ //nolint:gosec // The word secret is no secret
 	"Balance.held":      "On hold for runs that are under way",
 	"Balance.posted":    "All credits, those on hold among them",
 
+	"CategoryScore.category": "What the checks are about",
+	"CategoryScore.checks":   "What was looked at",
+	"CategoryScore.score":    "0 to 10: the mean of the checks that have one, by their weights; null when none has",
+	"CheckScore.check":       "Its name; docs/coverage.md has what it requires",
+	"CheckScore.database":    "Where query runs",
+	"CheckScore.evidence":    "What was found, in a sentence",
+	"CheckScore.offenders":   "How many of total are not as they should be",
+	"CheckScore.query":       "SQL that lists what is not as it should be",
+	"CheckScore.remedy":      "What to do about it",
+	"CheckScore.score":       "0 to 10, ten times value; null when there was nothing to measure",
+	"CheckScore.skipped":     "Its database was not asked",
+	"CheckScore.target":      "What value should reach",
+	"CheckScore.total":       "How many were looked at",
+	"CheckScore.value":       "Share of total that is as it should be, 0 to 1; null when there was nothing to measure",
+	"CheckScore.weight":      "How much it counts beside the others of its category",
+	"Scorecard.categories":   "The parts",
+	"Scorecard.computedAt":   "When it was computed; absent before the first",
+	"Scorecard.score":        "0 to 10: the mean of the categories that have one; null when none has",
+	"Scorecard.since":        "What happened from then on was looked at",
+
 	"Entry.account":   "Such as user:<id>:wallet",
 	"Entry.amount":    "Credits; more than 0 adds to the account",
 	"Entry.id":        "Rises with time",
@@ -304,6 +324,7 @@ var meanings = map[string]string{ //nolint:gosec // The word secret is no secret
 
 // enumerations are the values of members of answers that have few.
 var enumerations = map[string][]any{
+	"CheckScore.database":  {"clickhouse", "postgres"},
 	"Agent.status":         {"draft", "active", "suspended", "retired"},
 	"Approval.status":      {"pending", "approved", "rejected", "expired"},
 	"Grant.category":       {"paid", "promo", "goodwill", "refund"},

@@ -21,6 +21,7 @@ func (a *API) register() {
 	a.registerAgents()
 	a.registerStatistics()
 	a.registerReconciliation()
+	a.registerCoverage()
 	a.registerKeys()
 	a.registerAudit()
 }

@@ -180,6 +180,7 @@ var samples = map[string]func(c *customer) call{
 	"listVersions": func(c *customer) call {
 		return call{method: "GET", path: "/v1/agents/" + c.agent + "/versions?limit=5"}
 	},
+	"getCoverage": func(*customer) call { return call{method: "GET", path: "/v1/coverage"} },
 	"createKey": func(c *customer) call {
 		return call{method: "POST", path: "/v1/keys", body: map[string]any{"name": "new", "scopes": []string{"execute"}, "userId": c.user, "expiresAt": "2036-01-01T00:00:00Z"}}
 	},

@@ -20,7 +20,7 @@ type state struct {
 // are for all, and keys and trails are the platform's.
 var ownerless = []string{
 	"listPackages", "listTopUps", "listHolds", "listTransactions", "listEntries", "listApprovals", "listMandates", "listGrants", "listUsers", "listAgents", "listKeys",
-	"listDifferences", "listReconciliations", "listDecisions", "adjust", "waive", "approveAdjustment", "rejectAdjustment", "getAgentStatistics", "getAgentForecast",
+	"listDifferences", "listReconciliations", "listDecisions", "adjust", "waive", "approveAdjustment", "rejectAdjustment", "getAgentStatistics", "getAgentForecast", "getCoverage",
 	"closeUser", "getAgent", "listVersions", "getOwnKey", "createUser", "listAudit", "verifyAudit", "createKey", "getKey", "revokeKey", "rotateKey",
 }
 
