@@ -26,7 +26,24 @@ func MigrateClickHouse(ctx context.Context, url string, cfg ClickHouseConfig) (a
 	return migrateClickHouse(ctx, url, cfg, math.MaxUint32)
 }
 
-// migrateClickHouse applies migrations up to a version, for tests of upgrades.
+// MigrateClickHouseTo is [MigrateClickHouse] up to a version, for who restores rows that an older release has stored.
+// Retentions and prices are left to the newest one.
+func MigrateClickHouseTo(ctx context.Context, url string, cfg ClickHouseConfig, last uint32) (applied []string, err error) {
+	return migrateClickHouse(ctx, url, cfg, last)
+}
+
+// AppliedClickHouse returns the checksums of the migrations that were applied to the database, by version; none if it
+// does not exist.
+func AppliedClickHouse(ctx context.Context, url string, cfg ClickHouseConfig) (applied map[uint32]string, err error) {
+	conn, err := openClickHouse(url)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	return appliedClickHouse(ctx, conn, cfg.database())
+}
+
+// migrateClickHouse applies migrations up to a version.
 func migrateClickHouse(ctx context.Context, url string, cfg ClickHouseConfig, last uint32) (applied []string, err error) {
 	conn, err := openClickHouse(url)
 	if err != nil {
