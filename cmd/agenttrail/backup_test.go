@@ -279,4 +279,3 @@ func runDocument(t *testing.T, dir, file, heading string) {
 	require.NoError(t, err, "%s\n%s", block[1], out)
 	t.Logf("%s\n%s", block[1], out)
 }
-

@@ -94,8 +94,8 @@ func (s *server) lines(ctx context.Context, sql string) ([]string, error) {
 	return strings.Split(strings.TrimSuffix(text.String(), "\n"), "\n"), nil
 }
 
-func (s *server) exec(ctx context.Context, sql string, settings ...string) error {
-	_, err := s.ask(ctx, sql, http.NoBody, io.Discard, settings...)
+func (s *server) exec(ctx context.Context, sql string) error {
+	_, err := s.ask(ctx, sql, http.NoBody, io.Discard)
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/agenttrail/agenttrail/schema"
@@ -121,7 +122,7 @@ func (s *server) restorePartition(ctx context.Context, dir, stage string, t Tabl
 	if err != nil {
 		return err
 	}
-	if got := strings.Join(rows, ""); got != fmt.Sprint(p.Rows) {
+	if got := strings.Join(rows, ""); got != strconv.FormatInt(p.Rows, 10) {
 		return fmt.Errorf("%s rows came, of %d", got, p.Rows)
 	}
 	return nil
