@@ -12,6 +12,8 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/agenttrail/agenttrail/internal/chaddr"
 )
 
 // viewsLead is how long before new materialized views begin to count an INSERT may at most have begun that is still to
@@ -240,12 +242,9 @@ func appliedClickHouse(ctx context.Context, conn driver.Conn, database string) (
 }
 
 func openClickHouse(url string) (driver.Conn, error) {
-	opts, err := clickhouse.ParseDSN(url)
+	opts, err := chaddr.Parse(url)
 	if err != nil {
-		return nil, fmt.Errorf("read clickhouse address: %w", err)
-	}
-	if opts.Protocol != clickhouse.HTTP {
-		return nil, errors.New("the clickhouse address must start with http:// or https://, such as http://127.0.0.1:8123")
+		return nil, err
 	}
 	opts.Auth.Database = "" // It may not exist yet.
 	conn, err := clickhouse.Open(opts)

@@ -73,6 +73,7 @@ func newRootCommand() *cobra.Command {
 		newVerifyCommand(),
 		newReconcileCommand(),
 		newMigrateCommand(),
+		newHealthCommand(),
 		newRepriceCommand(),
 		newBackupCommand(),
 		newRestoreCommand(),
