@@ -10,8 +10,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// Parse reads http://user:password@host:port, or https:// with the certificates of the system, or those that
-// SSL_CERT_FILE names.
+// Parse reads http://user:password@host:port, or https:// with the certificates that the system trusts, and those in the
+// folder that SSL_CERT_DIR names.
 func Parse(address string) (*clickhouse.Options, error) {
 	if strings.HasPrefix(address, "https://") {
 		// clickhouse-go wants to be told twice, while ClickHouse would take it for a setting.
