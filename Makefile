@@ -39,7 +39,13 @@ test: engines ## Set up everything and run every test
 	@$(GO) test ./ledger/reconcile -run '^TestSeededRun$$' -count 1 -v | sed -nE 's/^ +seeded_test.go:[0-9]+: //p'
 	@echo "what becomes of every order of Stripe's events, and of a crash at each point between Stripe and the ledger:"
 	@$(GO) test -timeout 20m ./ledger/stripepay -v | sed -E '/^ *(=== |--- PASS)|^(PASS$$|ok )|crash +[0-9]+,/d; s/^ +[a-z_]+\.go:[0-9]+: /  /'
+	@echo "whether the chart, the compose file and the units are what Kubernetes, compose and systemd take:"
+	cd deploy/check && $(GO) test -timeout 20m ./...
 	$(GO) test -timeout 20m $$($(GO) list ./... | grep -v '/ledger/stripepay$$')
+
+.PHONY: test-image
+test-image: build ## Run the steps of the Dockerfile as plain commands and look at what would be the image (compiles everything anew once)
+	cd deploy/check && $(GO) test -timeout 30m -tags image -run '^TestImageSteps$$' -count 1 -v .
 
 .PHONY: test-cluster
 test-cluster: engines ## Make the tables of a cluster beside a real ZooKeeper (as root on Debian it installs that)

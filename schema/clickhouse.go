@@ -12,6 +12,8 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/agenttrail/agenttrail/internal/chaddr"
 )
 
 // viewsLead is how long before new materialized views begin to count an INSERT may at most have begun that is still to
@@ -26,7 +28,24 @@ func MigrateClickHouse(ctx context.Context, url string, cfg ClickHouseConfig) (a
 	return migrateClickHouse(ctx, url, cfg, math.MaxUint32)
 }
 
-// migrateClickHouse applies migrations up to a version, for tests of upgrades.
+// MigrateClickHouseTo is [MigrateClickHouse] up to a version, for who restores rows that an older release has stored.
+// Retentions and prices are left to the newest one.
+func MigrateClickHouseTo(ctx context.Context, url string, cfg ClickHouseConfig, last uint32) (applied []string, err error) {
+	return migrateClickHouse(ctx, url, cfg, last)
+}
+
+// AppliedClickHouse returns the checksums of the migrations that were applied to the database, by version; none if it
+// does not exist.
+func AppliedClickHouse(ctx context.Context, url string, cfg ClickHouseConfig) (applied map[uint32]string, err error) {
+	conn, err := openClickHouse(url)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	return appliedClickHouse(ctx, conn, cfg.database())
+}
+
+// migrateClickHouse applies migrations up to a version.
 func migrateClickHouse(ctx context.Context, url string, cfg ClickHouseConfig, last uint32) (applied []string, err error) {
 	conn, err := openClickHouse(url)
 	if err != nil {
@@ -223,12 +242,9 @@ func appliedClickHouse(ctx context.Context, conn driver.Conn, database string) (
 }
 
 func openClickHouse(url string) (driver.Conn, error) {
-	opts, err := clickhouse.ParseDSN(url)
+	opts, err := chaddr.Parse(url)
 	if err != nil {
-		return nil, fmt.Errorf("read clickhouse address: %w", err)
-	}
-	if opts.Protocol != clickhouse.HTTP {
-		return nil, errors.New("the clickhouse address must start with http:// or https://, such as http://127.0.0.1:8123")
+		return nil, err
 	}
 	opts.Auth.Database = "" // It may not exist yet.
 	conn, err := clickhouse.Open(opts)

@@ -32,8 +32,47 @@ func MigratePostgres(ctx context.Context, url string) (applied []string, err err
 	if err != nil {
 		return applied, fmt.Errorf("migrate postgres: %w", err)
 	}
-	queue, err := migrateRiver(ctx, url)
+	queue, err := migrateRiver(ctx, url, 0)
 	return append(applied, queue...), err
+}
+
+// PostgresVersion is how far a database was migrated.
+type PostgresVersion struct {
+	Ledger int64 `json:"ledger"` // The last migration of the ledger, 0 for none.
+	Queue  int   `json:"queue"`  // That of its job queue.
+}
+
+// AppliedPostgres returns how far the database at url was migrated.
+func AppliedPostgres(ctx context.Context, url string) (v PostgresVersion, err error) {
+	db, provider, err := openPostgres(ctx, url)
+	if err != nil {
+		return v, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if v.Ledger, err = provider.GetDBVersion(ctx); err != nil {
+		return v, fmt.Errorf("read postgres schema version: %w", err)
+	}
+	v.Queue, err = appliedRiver(ctx, url)
+	return v, err
+}
+
+// MigratePostgresTo is [MigratePostgres] up to a version, for who restores rows that an older release has stored. A
+// version that this release does not know is an error.
+func MigratePostgresTo(ctx context.Context, url string, v PostgresVersion) (err error) {
+	db, provider, err := openPostgres(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	known := provider.ListSources()
+	if len(known) == 0 || v.Ledger > known[len(known)-1].Version {
+		return fmt.Errorf("the postgres schema is of a newer release (migration %d is unknown here): use that release or a later one", v.Ledger)
+	}
+	if _, err := provider.UpTo(ctx, v.Ledger); err != nil {
+		return fmt.Errorf("migrate postgres: %w", err)
+	}
+	_, err = migrateRiver(ctx, url, v.Queue)
+	return err
 }
 
 // PendingPostgres returns the statements that [MigratePostgres] would run on the database at url, without running

@@ -15,8 +15,9 @@ import (
 // looks for them under the same name.
 const riverSchema = "river"
 
-// migrateRiver brings the queue of jobs to the newest schema. A lock makes a second instance wait for the first.
-func migrateRiver(ctx context.Context, url string) (applied []string, err error) {
+// migrateRiver brings the queue of jobs to a version of its schema, 0 being the newest. A lock makes a second instance wait
+// for the first.
+func migrateRiver(ctx context.Context, url string, version int) (applied []string, err error) {
 	pool, m, err := openRiver(ctx, url)
 	if err != nil {
 		return nil, err
@@ -32,7 +33,7 @@ func migrateRiver(ctx context.Context, url string) (applied []string, err error)
 			return nil, fmt.Errorf("prepare migrations of the job queue: %w", err)
 		}
 	}
-	done, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil)
+	done, err := m.Migrate(ctx, rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: version})
 	if err != nil {
 		return nil, fmt.Errorf("migrate the job queue: %w", err)
 	}
@@ -40,6 +41,23 @@ func migrateRiver(ctx context.Context, url string) (applied []string, err error)
 		applied = append(applied, riverName(v))
 	}
 	return applied, nil
+}
+
+// appliedRiver is how far the queue of jobs was migrated, 0 if it is not there.
+func appliedRiver(ctx context.Context, url string) (int, error) {
+	pool, m, err := openRiver(ctx, url)
+	if err != nil {
+		return 0, err
+	}
+	defer pool.Close()
+	existing, err := m.ExistingVersions(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read version of the job queue: %w", err)
+	}
+	if len(existing) == 0 {
+		return 0, nil
+	}
+	return existing[len(existing)-1].Version, nil
 }
 
 // pendingRiver is what [migrateRiver] would run.

@@ -51,7 +51,7 @@ The schema must be up to date: run "agenttrail migrate postgres" first. "agenttr
 	f.StringVar(&listen, "addr", "", "address of the API, host:port; port 0 takes a free one (default "+httpapi.DefaultAddr+")")
 	f.StringVar(&url, "url", "", "address of Postgres, postgres://user:password@host:5432/database; default $"+envPostgresURL)
 	f.StringVar(&otlp, "otlp-endpoint", "", "host:port of a collector for the ledger's own spans, OTLP over gRPC")
-	cmd.AddCommand(&cobra.Command{
+	cmd.AddCommand(newLedgerValidateCommand(), &cobra.Command{
 		Use:     "config",
 		Short:   "Print the built-in configuration",
 		Example: `  agenttrail ledger config > ledger.yaml`,
@@ -61,6 +61,32 @@ The schema must be up to date: run "agenttrail migrate postgres" first. "agenttr
 			return err
 		},
 	})
+	return cmd
+}
+
+func newLedgerValidateCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "validate",
+		Short: "Check a configuration without running it",
+		Long: `Check a configuration without running it. What it leaves to the environment, such as $` + envPostgresURL + `, is read
+from there as well.`,
+		Example: `  agenttrail ledger validate --config ledger.yaml`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadLedgerConfig(file)
+			if err != nil {
+				return err
+			}
+			cfg.override("", "", "")
+			if err := cfg.Validate(); err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "the configuration is valid")
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "configuration file; default: the built-in one")
 	return cmd
 }
 

@@ -28,7 +28,12 @@ func main() {
 func run(ctx context.Context, args []string) int {
 	root := newRootCommand()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := readEnvFiles()
+	if err != nil {
+		err = usageError{err}
+	} else {
+		err = root.ExecuteContext(ctx)
+	}
 	if err == nil {
 		return 0
 	}
@@ -69,7 +74,10 @@ func newRootCommand() *cobra.Command {
 		newReconcileCommand(),
 		newCoverageCommand(),
 		newMigrateCommand(),
+		newHealthCommand(),
 		newRepriceCommand(),
+		newBackupCommand(),
+		newRestoreCommand(),
 		newDeadLetterCommand(),
 		newClickHouseCommand(),
 		newEnginesCommand(),

@@ -20,6 +20,7 @@ const (
 func newMigrateCommand() *cobra.Command {
 	var m clickHouseMigration
 	var url string
+	var roles schema.PostgresRoles
 	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "migrate clickhouse|postgres",
@@ -32,9 +33,13 @@ production they run before a new release starts.
 ClickHouse's tables keep their rows for some time each; --retention changes it, and no rows are rewritten for that.
 With --cluster the tables are made on every server of a cluster, replicated and sharded by trace; always give it then.
 Prices of models come with each release; --prices loads a list of your own, which then takes precedence. Give the same
-file to the collectors, as exporters::agenttrail::prices_file, so that new runs are priced by it too.`,
+file to the collectors, as exporters::agenttrail::prices_file, so that new runs are priced by it too.
+
+With --ledger-role and --reader-role, Postgres' migrations end with what these roles may do: the ledger cannot change
+tables, nor change or remove what is append-only; a reader reads all but hashes of keys. Give them at every release.`,
 		Example: `  agenttrail migrate clickhouse --url http://default:secret@ch1:8123
   agenttrail migrate postgres --url postgres://agenttrail:secret@pg1:5432/agenttrail
+  agenttrail migrate postgres --url postgres://agenttrail_migrator:secret@pg1:5432/agenttrail --ledger-role agenttrail_ledger
   agenttrail migrate clickhouse --dry-run
   agenttrail migrate clickhouse --url http://default:secret@ch1:8123 --retention AgentLog=30,Span=14
   agenttrail migrate clickhouse --url http://default:secret@ch1:8123 --prices prices.json`,
@@ -47,6 +52,11 @@ file to the collectors, as exporters::agenttrail::prices_file, so that new runs 
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if args[0] == "clickhouse" {
+				for _, flag := range []string{"ledger-role", "reader-role"} {
+					if cmd.Flags().Changed(flag) {
+						return usageError{fmt.Errorf("--%s is for postgres only", flag)}
+					}
+				}
 				m.url = cmp.Or(url, os.Getenv(envClickHouseURL))
 				return m.run(cmd, dryRun)
 			}
@@ -55,7 +65,7 @@ file to the collectors, as exporters::agenttrail::prices_file, so that new runs 
 					return usageError{fmt.Errorf("--%s is for clickhouse only", flag)}
 				}
 			}
-			return migratePostgres(cmd, cmp.Or(url, os.Getenv(envPostgresURL)), dryRun)
+			return migratePostgres(cmd, cmp.Or(url, os.Getenv(envPostgresURL)), roles, dryRun)
 		},
 	}
 	cmd.Flags().StringVar(&url, "url", "", "address of the server, http://user:password@host:port or postgres://…; default $"+envClickHouseURL+" or $"+envPostgresURL)
@@ -63,6 +73,8 @@ file to the collectors, as exporters::agenttrail::prices_file, so that new runs 
 	cmd.Flags().StringVar(&m.retention, "retention", "", "days for which ClickHouse tables keep their rows, such as AgentLog=30,Span=14; others stay as they are")
 	cmd.Flags().StringVar(&m.cluster, "cluster", "", "name of the ClickHouse cluster on which to make the tables, as in system.clusters")
 	cmd.Flags().StringVar(&m.prices, "prices", "", "file of model prices to load, in the format of the shipped one")
+	cmd.Flags().StringVar(&roles.Ledger, "ledger-role", "", "role of Postgres to grant what the ledger needs, and no more")
+	cmd.Flags().StringVar(&roles.Reader, "reader-role", "", "role of Postgres to grant what dashboards need")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the statements that would run, and run none; without an address, all of ClickHouse's")
 	return cmd
 }
@@ -111,7 +123,7 @@ func (m *clickHouseMigration) run(cmd *cobra.Command, dryRun bool) error {
 	return err
 }
 
-func migratePostgres(cmd *cobra.Command, url string, dryRun bool) error {
+func migratePostgres(cmd *cobra.Command, url string, roles schema.PostgresRoles, dryRun bool) error {
 	if url == "" {
 		return usageError{errors.New("say where Postgres is: --url postgres://user:password@host:5432/database, or set " + envPostgresURL)}
 	}
@@ -125,7 +137,14 @@ func migratePostgres(cmd *cobra.Command, url string, dryRun bool) error {
 	}
 	applied, err := schema.MigratePostgres(cmd.Context(), url)
 	printApplied(cmd, applied)
-	return err
+	if err != nil || roles == (schema.PostgresRoles{}) {
+		return err
+	}
+	if err := schema.GrantPostgres(cmd.Context(), url, roles); err != nil {
+		return err
+	}
+	fmt.Fprintln(cmd.OutOrStdout(), "granted rights")
+	return nil
 }
 
 func printMigrations(cmd *cobra.Command, migrations []schema.Migration) {

@@ -2,13 +2,14 @@ package chread
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/agenttrail/agenttrail/internal/chaddr"
 )
 
 // Settings say where ClickHouse is.
@@ -38,12 +39,9 @@ func Open(s Settings) (*Reader, error) {
 	if !identifier.MatchString(s.Database) {
 		return nil, fmt.Errorf("open telemetry: database name %q is not a plain identifier", s.Database)
 	}
-	opts, err := clickhouse.ParseDSN(s.URL)
+	opts, err := chaddr.Parse(s.URL)
 	if err != nil {
-		return nil, fmt.Errorf("read clickhouse address: %w", err)
-	}
-	if opts.Protocol != clickhouse.HTTP {
-		return nil, errors.New("the clickhouse address must start with http:// or https://, such as http://127.0.0.1:8123")
+		return nil, err
 	}
 	opts.Auth.Database = "" // Tables are named in full, and the database may not be there yet.
 	opts.DialTimeout = 5 * time.Second

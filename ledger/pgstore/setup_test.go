@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"net/url"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -40,12 +42,34 @@ func setup(t *testing.T, settings pgstore.Settings) *bundle {
 	_, err := schema.MigratePostgres(t.Context(), b.url)
 	require.NoError(t, err)
 	if settings.URL == "" {
-		settings.URL = b.url
+		settings.URL = asLedger(t, b.url)
 	}
 	b.Store = open(t, settings)
 	b.user = b.newUser(t, "ada@example.com")
 	b.agent = b.newAgent(t, "planner", "travel", "openai", ledger.Credit)
 	return b
+}
+
+// ledgerRole is a role with the rights of a ledger in production, which the tests of this package work with.
+const ledgerRole = "least_ledger"
+
+var makeLedgerRole sync.Once
+
+// asLedger gives the role its rights in a database and returns the address with it.
+func asLedger(t *testing.T, database string) string {
+	t.Helper()
+	makeLedgerRole.Do(func() {
+		conn, err := pgx.Connect(t.Context(), database)
+		require.NoError(t, err)
+		_, err = conn.Exec(t.Context(), "CREATE ROLE "+ledgerRole+" LOGIN PASSWORD 'test' NOSUPERUSER")
+		require.NoError(t, err)
+		require.NoError(t, conn.Close(t.Context()))
+	})
+	require.NoError(t, schema.GrantPostgres(t.Context(), database, schema.PostgresRoles{Ledger: ledgerRole}))
+	u, err := url.Parse(database)
+	require.NoError(t, err)
+	u.User = url.UserPassword(ledgerRole, "test")
+	return u.String()
 }
 
 func open(t *testing.T, settings pgstore.Settings) *pgstore.Store {
