@@ -51,6 +51,7 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.AgentExecution${LOCAL} ${ON_CLUSTER}
     attributes        Map(LowCardinality(String), String) COMMENT 'Span attributes, values as text, structures as JSON' CODEC(ZSTD(3)),
     ingestedAt        DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When the row was stored' CODEC(Delta(8), ZSTD(1)),
     INDEX idx_id id TYPE bloom_filter(0.00001) GRANULARITY 1,
+    INDEX idx_parentExecutionId parentExecutionId TYPE bloom_filter(0.00001) GRANULARITY 1,
     INDEX idx_traceId traceId TYPE bloom_filter(0.00001) GRANULARITY 1,
     INDEX idx_userId userId TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_sessionId sessionId TYPE bloom_filter(0.01) GRANULARITY 1,
