@@ -68,6 +68,7 @@ func newRootCommand() *cobra.Command {
 		newVerifyCommand(),
 		newReconcileCommand(),
 		newCoverageCommand(),
+		newSizeCommand(),
 		newMigrateCommand(),
 		newRepriceCommand(),
 		newDeadLetterCommand(),
