@@ -114,7 +114,7 @@ func Compute(in Input) (Plan, error) {
 	p.Shards = shards
 	p.Parts = append(p.Parts, clickHouse)
 	if in.Replicas > 1 {
-		p.Parts = append(p.Parts, Part{Name: "Keeper", Instances: int(keepers.Value), Cores: 2, MemoryGiB: 4, DiskGB: 20, Because: "replicas agree through it"})
+		p.Parts = append(p.Parts, Part{Name: "Keeper", Instances: int(keepers.Value), Cores: 2, MemoryGiB: 4, DiskGB: 20, Because: "replicas agree through it; a start"})
 	}
 	p.Parts = append(p.Parts, in.ledger()...)
 	return p, nil
@@ -156,10 +156,10 @@ func (in *Input) ledger() []Part {
 	}
 	disk := in.PaidRunsPerSecond * secondsPerDay * float64(in.LedgerDays) * paidRunBytes.Value / gb
 	return []Part{
-		{Name: "ledger", Instances: min(in.Replicas, 2), Cores: 2, MemoryGiB: 1, Because: "any number share one database"},
+		{Name: "ledger", Instances: min(in.Replicas, 2), Cores: 2, MemoryGiB: 1, Because: "any number share one database; a start"},
 		{
 			Name: "Postgres", Instances: min(in.Replicas, 2), Cores: 4, MemoryGiB: 16, DiskGB: math.Ceil(disk/full.Value + 1),
-			Because: fmt.Sprintf("%.0f GB of transactions in %d days; measure the rate on your disk with make bench-ledger", math.Ceil(disk), in.LedgerDays),
+			Because: fmt.Sprintf("%.0f GB of transactions in %d days; cores and memory are a start: measure with make bench-ledger", math.Ceil(disk), in.LedgerDays),
 		},
 	}
 }
