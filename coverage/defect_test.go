@@ -23,9 +23,11 @@ type defect struct {
 
 // telemetryDefects are made by statements of ClickHouse.
 var telemetryDefects = []defect{
-	{"NoRuns", "ALTER TABLE {db}.AgentExecution DELETE WHERE 1",
+	{
+		"NoRuns", "ALTER TABLE {db}.AgentExecution DELETE WHERE 1",
 		[]string{"runs_recorded", "users_recorded", "logs_lead_to_run", "errors_lead_to_run", "requests_lead_to_run"},
-		[]string{"runs_have_key_fields", "runs_have_logs", "failed_runs_have_code", "failed_runs_have_message", "failed_runs_have_error", "runs_have_user", "runs_have_session", "runs_have_request", "runs_have_version"}},
+		[]string{"runs_have_key_fields", "runs_have_logs", "failed_runs_have_code", "failed_runs_have_message", "failed_runs_have_error", "runs_have_user", "runs_have_session", "runs_have_request", "runs_have_version"},
+	},
 	{"RunWithoutAgentName", "ALTER TABLE {db}.AgentExecution UPDATE agentName = '' WHERE id = 'r1'", []string{"runs_have_key_fields"}, nil},
 	{"RunWithoutService", "ALTER TABLE {db}.AgentExecution UPDATE serviceName = '' WHERE id = 'r1'", []string{"runs_have_key_fields"}, nil},
 	{"RunWithoutLogs", "ALTER TABLE {db}.AgentLog DELETE WHERE executionId = 'r2'", []string{"runs_have_logs"}, nil},
@@ -49,9 +51,11 @@ var telemetryDefects = []defect{
 	{"RequestWithoutUser", "ALTER TABLE {db}.RequestLog UPDATE userId = '' WHERE executionId = 'r1'", []string{"requests_have_user"}, nil},
 	{"ActionWithoutUser", "ALTER TABLE {db}.AgentLog UPDATE userId = '' WHERE category = 'user_action' AND executionId = 'r1'", []string{"user_actions_have_user"}, nil},
 
-	{"NoRequests", "ALTER TABLE {db}.RequestLog DELETE WHERE 1",
+	{
+		"NoRequests", "ALTER TABLE {db}.RequestLog DELETE WHERE 1",
 		[]string{"requests_recorded", "runs_have_request"},
-		[]string{"requests_have_status", "requests_have_route", "requests_have_client", "failed_requests_have_code", "requests_lead_to_run", "requests_have_user", "refusals_have_event", "security_events_recorded"}},
+		[]string{"requests_have_status", "requests_have_route", "requests_have_client", "failed_requests_have_code", "requests_lead_to_run", "requests_have_user", "refusals_have_event", "security_events_recorded"},
+	},
 	{"RequestWithoutStatus", "ALTER TABLE {db}.RequestLog UPDATE httpStatus = 0 WHERE executionId = 'r1'", []string{"requests_have_status"}, nil},
 	{"RequestWithoutRoute", "INSERT INTO {db}.RequestLog SELECT * REPLACE ('' AS route) FROM {db}.RequestLog WHERE executionId = 'r1'", []string{"requests_have_route"}, nil},
 	{"RequestWithoutAddress", "ALTER TABLE {db}.RequestLog UPDATE ipAddress = '' WHERE executionId = 'r1'", []string{"requests_have_client"}, nil},

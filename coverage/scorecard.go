@@ -10,8 +10,8 @@ import (
 
 // Scorecard is what came out of all checks at one moment.
 type Scorecard struct {
-	ComputedAt time.Time `json:"computedAt,omitempty,omitzero"` // end of the time that was looked at
-	Since      time.Time `json:"since,omitempty,omitzero"`      // and its beginning
+	ComputedAt time.Time `json:"computedAt,omitzero"` // end of the time that was looked at
+	Since      time.Time `json:"since,omitzero"`      // and its beginning
 	// Score is 0 to 10: the mean of the categories that have one; nil when none has.
 	Score      *float64        `json:"score"`
 	Categories []CategoryScore `json:"categories"`

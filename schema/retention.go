@@ -38,6 +38,9 @@ var defaultRetention = Retention{
 	"CoverageScore":      400,
 }
 
+// DefaultRetention is what tables take that are made without another one. The map is the caller's.
+func DefaultRetention() Retention { return maps.Clone(defaultRetention) }
+
 // maxRetention is fifty years: the TTL is a DateTime, which ends in 2106 and starts anew after that, so that rows with a
 // longer retention would be dropped at once.
 const maxRetention = 18250

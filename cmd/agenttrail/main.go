@@ -73,6 +73,7 @@ func newRootCommand() *cobra.Command {
 		newVerifyCommand(),
 		newReconcileCommand(),
 		newCoverageCommand(),
+		newSizeCommand(),
 		newMigrateCommand(),
 		newHealthCommand(),
 		newRepriceCommand(),

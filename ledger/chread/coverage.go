@@ -17,7 +17,7 @@ func (r *Reader) Measure(ctx context.Context, sql string) (total, offenders int6
 		if err := row.Scan(&all, &bad); err != nil {
 			return fmt.Errorf("read numbers: %w", err)
 		}
-		total, offenders = int64(all), int64(bad) //nolint:gosec // Counts of rows.
+		total, offenders = int64(all), int64(bad)
 		return nil
 	})
 	return total, offenders, err
@@ -45,7 +45,7 @@ func (r *Reader) coverageWhere(ctx context.Context, where string, args []any) (c
 		if err := row.Scan(&card.ComputedAt, &card.Since, &category, &c.Check, &c.Score, &c.Value, &c.Target, &c.Weight, &total, &offenders, &c.Evidence, &c.Query, &database, &c.Remedy); err != nil {
 			return fmt.Errorf("read coverage: %w", err)
 		}
-		c.Total, c.Offenders, c.Database = int64(total), int64(offenders), coverage.Database(database) //nolint:gosec // Counts of rows.
+		c.Total, c.Offenders, c.Database = int64(total), int64(offenders), coverage.Database(database)
 		switch {
 		case category == "":
 			card.Score, ok = c.Score, true

@@ -62,6 +62,7 @@ func (a *API) registerApprovals() {
 			return nil, err
 		}
 		describeExecution(ctx, out.Transaction.ExecutionID, "")
+		describeUser(ctx, out.Transaction.UserID.String())
 		location := ""
 		if out.Hold != nil {
 			location = "/v1/holds/" + out.Hold.ID.String()

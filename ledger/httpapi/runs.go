@@ -68,6 +68,9 @@ func (a *API) registerRuns() {
 		if err != nil {
 			return nil, err
 		}
+		// Refusals are looked for by user and run, too.
+		describeExecution(ctx, in.Body.ExecutionID, in.Body.Agent)
+		describeUser(ctx, in.Body.UserID.String())
 		out, err := a.service.Authorize(ctx, callOf(ctx), ledger.AuthorizeInput{
 			UserID: in.Body.UserID, MandateID: in.Body.MandateID, Agent: in.Body.Agent, Amount: amount, ExecutionID: in.Body.ExecutionID,
 			TTL: time.Duration(in.Body.TTLSeconds) * time.Second, Metadata: json.RawMessage(in.Body.Metadata),
@@ -77,7 +80,6 @@ func (a *API) registerRuns() {
 			return nil, err
 		}
 		describeExecution(ctx, out.Transaction.ExecutionID, in.Body.Agent)
-		describeUser(ctx, out.Transaction.UserID.String())
 		if out.Hold == nil {
 			return reply(ctx, http.StatusAccepted, "/v1/approvals/"+out.Approval.ID.String(), 0, out), nil
 		}
@@ -218,6 +220,7 @@ func (a *API) registerRuns() {
 // settled counts a hold that the request has settled.
 func (a *API) settled(ctx context.Context, h ledger.Hold) {
 	describeExecution(ctx, h.ExecutionID, "")
+	describeUser(ctx, h.UserID.String())
 	if !callOf(ctx).Replayed {
 		a.metrics.settled.WithLabelValues(string(h.Status)).Inc()
 	}

@@ -54,6 +54,15 @@ func TestSpans(t *testing.T) {
 	require.EqualValues(t, 201, attrs["http.response.status_code"].AsInt64())
 	require.Equal(t, codes.Unset, span.Status().Code)
 
+	// A key of the platform settles and is refused for users, who must be found by what happened to their runs.
+	w.captured(t, c, "1")
+	_, attrs = last()
+	require.Equal(t, c.user, attrs["user.id"].AsString())
+	refused := w.do(t, w.authorizeCall(c, map[string]any{"amount": "51", "executionId": "run-2"}))
+	require.Equal(t, http.StatusForbidden, refused.status)
+	_, attrs = last()
+	require.Equal(t, []string{c.user, "run-2", c.slug}, []string{attrs["user.id"].AsString(), attrs["agenttrail.execution.id"].AsString(), attrs["agenttrail.agent.id"].AsString()})
+
 	w.must(t, call{method: "GET", path: "/v1/users?email=secret@example.com"})
 	w.do(t, call{method: "GET", path: "/v1/users/" + c.user + "?token=secret", key: w.admin})
 	span, attrs = last()
