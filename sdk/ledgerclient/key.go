@@ -15,7 +15,7 @@ type Key struct {
 	Name      string         `json:"name"`
 	Scopes    []ledger.Scope `json:"scopes"`
 	UserID    *uuid.UUID     `json:"userId,omitempty"` // The user it acts for; nil for the platform.
-	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+	ExpiresAt *time.Time     `json:"expiresAt,omitempty"`
 }
 
 // CreateKey makes an API key. The answer has its secret, which nobody can ask for again; an answer to a request that was

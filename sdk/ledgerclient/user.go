@@ -13,16 +13,16 @@ import (
 
 // User makes a user.
 type User struct {
-	ID          uuid.UUID `json:"id,omitzero"` // Chosen by the ledger when it is nil.
-	Email       string    `json:"email"`
-	DisplayName string    `json:"displayName,omitempty"`
-	Profile     json.RawMessage  `json:"profile,omitempty"`
+	ID          uuid.UUID       `json:"id,omitzero"` // Chosen by the ledger when it is nil.
+	Email       string          `json:"email"`
+	DisplayName string          `json:"displayName,omitempty"`
+	Profile     json.RawMessage `json:"profile,omitempty"`
 }
 
 // UserChange changes what is not nil.
 type UserChange struct {
-	Email       *string  `json:"email,omitempty"`
-	DisplayName *string  `json:"displayName,omitempty"`
+	Email       *string         `json:"email,omitempty"`
+	DisplayName *string         `json:"displayName,omitempty"`
 	Profile     json.RawMessage `json:"profile,omitempty"` // Replaces the whole object.
 }
 
