@@ -145,7 +145,7 @@ FROM AgentMetrics AS m INNER JOIN
 			"SELECT count(*) FROM ledger.mandates":                                                      200,
 			"SELECT count(*) FROM ledger.holds WHERE status = 'captured'":                               100,
 			"SELECT count(*) FROM ledger.holds WHERE status = 'released'":                               1,
-			"SELECT count(*) FROM ledger.credit_grants WHERE category = 'paid'":                                150,
+			"SELECT count(*) FROM ledger.credit_grants WHERE category = 'paid'":                         150,
 			"SELECT count(*) FROM ledger.user_agent_interactions WHERE rating BETWEEN 1 AND 5":          5,
 			"SELECT count(DISTINCT changed_by) FROM ledger.agent_audit_logs":                            2,
 			"SELECT count(*) FROM ledger.user_audit_logs WHERE changed_by LIKE 'user:%'":                1,

@@ -40,8 +40,8 @@ type problem struct {
 func (p *problem) Error() string     { return p.Message }
 func (p *problem) ErrorCode() string { return p.Code }
 
-// login finds who asks, or answers that nobody knows them.
-func (m *market) login(w http.ResponseWriter, r *http.Request) (context.Context, *user) {
+// login finds who asks, and gives the request their identity, or answers that nobody knows them.
+func (m *market) login(w http.ResponseWriter, r *http.Request) (*http.Request, *user) {
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	u := m.byToken[token]
 	if u == nil {
@@ -50,14 +50,14 @@ func (m *market) login(w http.ResponseWriter, r *http.Request) (context.Context,
 			Actor: "stranger", Resource: r.URL.Path, Message: "a token that nobody knows",
 		})
 		refuse(w, r, http.StatusUnauthorized, &problem{"unauthenticated", "nobody knows this token"})
-		return nil, nil
+		return r, nil
 	}
-	return agenttrail.WithIdentity(r.Context(), agenttrail.Identity{UserID: u.id.String(), SessionID: r.Header.Get(headerSession)}), u
+	return r.WithContext(agenttrail.WithIdentity(r.Context(), agenttrail.Identity{UserID: u.id.String(), SessionID: r.Header.Get(headerSession)})), u
 }
 
 // serveLogin begins a session. Some users have forgotten their password.
 func (m *market) serveLogin(w http.ResponseWriter, r *http.Request) {
-	ctx, u := m.login(w, r)
+	r, u := m.login(w, r)
 	if u == nil {
 		return
 	}
@@ -65,17 +65,17 @@ func (m *market) serveLogin(w http.ResponseWriter, r *http.Request) {
 		Password string `json:"password"`
 	}
 	if json.NewDecoder(r.Body).Decode(&asked) != nil || asked.Password == "" {
-		agenttrail.RecordSecurity(ctx, agenttrail.SecurityEvent{Type: agenttrail.SecurityLogin, Outcome: agenttrail.OutcomeFailure, Severity: agenttrail.SeverityWarning, Resource: "session", Message: "wrong password"})
+		agenttrail.RecordSecurity(r.Context(), agenttrail.SecurityEvent{Type: agenttrail.SecurityLogin, Outcome: agenttrail.OutcomeFailure, Severity: agenttrail.SeverityWarning, Resource: "session", Message: "wrong password"})
 		refuse(w, r, http.StatusUnauthorized, &problem{"wrong_password", "wrong password"})
 		return
 	}
-	agenttrail.RecordSecurity(ctx, agenttrail.SecurityEvent{Type: agenttrail.SecurityLogin, Outcome: agenttrail.OutcomeSuccess, Resource: "session", Message: u.name + " logged in"})
+	agenttrail.RecordSecurity(r.Context(), agenttrail.SecurityEvent{Type: agenttrail.SecurityLogin, Outcome: agenttrail.OutcomeSuccess, Resource: "session", Message: u.name + " logged in"})
 	answer(w, http.StatusCreated, map[string]string{"sessionId": r.Header.Get(headerSession)})
 }
 
 // serveRun plans a run, lets a worker do it, and answers when it is over.
 func (m *market) serveRun(w http.ResponseWriter, r *http.Request) {
-	ctx, u := m.login(w, r)
+	r, u := m.login(w, r)
 	if u == nil {
 		return
 	}
@@ -91,7 +91,7 @@ func (m *market) serveRun(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, http.StatusNotFound, &problem{"not_found", "there is no such agent"})
 		return
 	}
-	ctx, id := m.apiTrail.PlanExecution(ctx, agenttrail.Run{Agent: agenttrail.Agent{ID: plan.agent.slug}})
+	ctx, id := m.apiTrail.PlanExecution(r.Context(), agenttrail.Run{Agent: agenttrail.Agent{ID: plan.agent.slug}})
 	plan.id = id
 	agenttrail.Log(ctx, slog.LevelInfo, agenttrail.CategoryUserAction, "run requested", slog.String("user.action", "run")) //nolint:sloglint // A name of OpenTelemetry.
 	message := propagation.MapCarrier{}
@@ -138,7 +138,7 @@ func (m *market) explain(ctx context.Context, plan *run, err error) (int, *probl
 
 // serveOpinion takes what a user says of an agent.
 func (m *market) serveOpinion(w http.ResponseWriter, r *http.Request) {
-	ctx, u := m.login(w, r)
+	r, u := m.login(w, r)
 	if u == nil {
 		return
 	}
@@ -149,7 +149,7 @@ func (m *market) serveOpinion(w http.ResponseWriter, r *http.Request) {
 	}
 	for i := range m.agents {
 		if a := &m.agents[i]; a.slug == r.PathValue("agent") {
-			if _, err := m.desk.api.PutInteraction(ctx, u.id, a.id, ledgerclient.AnyVersion, said); err != nil {
+			if _, err := m.desk.api.PutInteraction(r.Context(), u.id, a.id, ledgerclient.AnyVersion, said); err != nil {
 				refuse(w, r, http.StatusServiceUnavailable, &problem{"ledger", err.Error()})
 				return
 			}
@@ -158,7 +158,7 @@ func (m *market) serveOpinion(w http.ResponseWriter, r *http.Request) {
 			if said.Rating != nil {
 				rating = *said.Rating
 			}
-			agenttrail.Log(ctx, slog.LevelInfo, agenttrail.CategoryUserAction, "agent rated", slog.String("agent", a.slug), slog.Int("rating", rating))
+			agenttrail.Log(r.Context(), slog.LevelInfo, agenttrail.CategoryUserAction, "agent rated", slog.String("agent", a.slug), slog.Int("rating", rating))
 			answer(w, http.StatusOK, said)
 			return
 		}

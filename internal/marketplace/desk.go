@@ -39,14 +39,14 @@ type member struct {
 const memberCount = 5
 
 // openDesk makes the keys. Each demo has its own, and revokes them when it ends.
-func openDesk(ctx context.Context, cfg *Config, users []user) (d *desk, err error) {
+func openDesk(ctx context.Context, cfg *Config) (d *desk, err error) {
 	d = &desk{prices: map[string]ledger.Pricing{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.close(ctx))
 		}
 	}()
-	if d.owner, err = newClient(cfg, cfg.LedgerKey, ""); err != nil {
+	if d.owner, err = newClient(cfg, cfg.LedgerKey, ""); err != nil { //nolint:contextcheck // It has no outbox.
 		return d, err
 	}
 	for _, k := range []struct {
@@ -75,7 +75,7 @@ func (d *desk) issue(ctx context.Context, cfg *Config, k ledgerclient.Key, outbo
 		return nil, fmt.Errorf("make API key %q of the demo: %w", k.Name, err)
 	}
 	d.keys = append(d.keys, issued.Key.ID)
-	return newClient(cfg, issued.Secret, outbox)
+	return newClient(cfg, issued.Secret, outbox) //nolint:contextcheck // The outbox works until close.
 }
 
 func newClient(cfg *Config, secret, outbox string) (*ledgerclient.Client, error) {

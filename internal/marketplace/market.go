@@ -30,7 +30,6 @@ type market struct {
 	all    sync.WaitGroup     // Users and those who run it.
 	served chan error
 	tally  tally
-	base   context.Context //nolint:containedctx // Of the server, which outlives the call that opens it.
 
 	underWay atomic.Int64
 
@@ -86,7 +85,6 @@ func (m *market) open(ctx context.Context) error {
 	m.stop = func() { cancel(errClosing) }
 	m.server = &http.Server{Handler: m.routes(), ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return base }}
 	go func() { m.served <- m.server.Serve(listener) }()
-	m.base = base
 	office, leave := context.WithCancel(base)
 	m.leave = leave
 	m.all.Go(func() { m.administer(office) })
@@ -94,11 +92,11 @@ func (m *market) open(ctx context.Context) error {
 }
 
 // arrive lets a user ask for a run.
-func (m *market) arrive(r *run) {
+func (m *market) arrive(ctx context.Context, r *run) {
 	m.underWay.Add(1)
 	m.all.Go(func() {
 		defer m.underWay.Add(-1)
-		m.visit(context.WithoutCancel(m.base), r) // What they have asked for is answered, also when the marketplace closes.
+		m.visit(context.WithoutCancel(ctx), r) // What they have asked for is answered, also when the marketplace closes.
 	})
 }
 

@@ -76,7 +76,7 @@ func New(ctx context.Context, cfg Config) (sim *Simulation, err error) {
 		return nil, err
 	}
 	s.historian = newHistorian(s.api, s.agents)
-	if s.desk, err = openDesk(ctx, &cfg, users); err != nil {
+	if s.desk, err = openDesk(ctx, &cfg); err != nil {
 		return nil, err
 	}
 	s.market = newMarket(s.api, s.agents, s.desk, users, agents, cfg.Seed, s.probe.watch)
@@ -253,7 +253,7 @@ func (s *Simulation) RunLive(ctx context.Context) error {
 		case <-timer.C:
 		}
 		for now := time.Now(); !next.After(now); {
-			s.market.arrive(s.planner.plan(next.UTC()))
+			s.market.arrive(ctx, s.planner.plan(next.UTC()))
 			next = next.Add(time.Duration(s.planner.rng.ExpFloat64() / s.cfg.Rate * float64(time.Second)))
 		}
 		timer.Reset(max(min(time.Until(next), 100*time.Millisecond), time.Millisecond))

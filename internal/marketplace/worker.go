@@ -27,7 +27,7 @@ const codeRejected = "approval_rejected"
 
 // work takes a run from the queue and does it, as another process would: of the request only the message arrives, and that it
 // is not waited for any more.
-func (m *market) work(request context.Context, message propagation.MapCarrier, r *run) error {
+func (m *market) work(request context.Context, message propagation.MapCarrier, r *run) error { //nolint:contextcheck // See above.
 	ctx, cancel := context.WithCancelCause(agenttrail.Propagator().Extract(context.Background(), message))
 	defer cancel(nil)
 	defer context.AfterFunc(request, func() { cancel(context.Cause(request)) })()
