@@ -39,7 +39,11 @@ test: engines ## Set up everything and run every test
 	@$(GO) test ./ledger/reconcile -run '^TestSeededRun$$' -count 1 -v | sed -nE 's/^ +seeded_test.go:[0-9]+: //p'
 	@echo "what becomes of every order of Stripe's events, and of a crash at each point between Stripe and the ledger:"
 	@$(GO) test -timeout 20m ./ledger/stripepay -v | sed -E '/^ *(=== |--- PASS)|^(PASS$$|ok )|crash +[0-9]+,/d; s/^ +[a-z_]+\.go:[0-9]+: /  /'
-	$(GO) test -timeout 20m $$($(GO) list ./... | grep -v '/ledger/stripepay$$')
+	@echo "what the SDK adds to a program, to a run and to a request:"
+	@$(GO) test ./sdk -run '^(TestImports|TestRunOverhead|TestMiddlewareOverhead)$$' -v | sed -nE 's/^ +[a-z]+_test\.go:[0-9]+: /  /p'
+	@echo "what becomes of a marketplace of paid agents, and of one whose workers are killed:"
+	@$(GO) test -timeout 20m ./cmd/agenttrail -run '^TestMarketplace$$' -v | sed -nE 's/^ +marketplace_test\.go:[0-9]+: /  /p'
+	$(GO) test -timeout 20m -skip '^(TestRunOverhead|TestMiddlewareOverhead|TestMarketplace)$$' $$($(GO) list ./... | grep -v '/ledger/stripepay$$')
 
 .PHONY: test-cluster
 test-cluster: engines ## Make the tables of a cluster beside a real ZooKeeper (as root on Debian it installs that)
@@ -85,6 +89,12 @@ soak-user: engines ## Let 64 workers spend the credits of one user for FOR=30s, 
 .PHONY: bench-reconcile
 bench-reconcile: engines ## Compare the charges and the telemetry of a million executions, and measure time and memory; N=10000000
 	$(GO) test ./ledger/reconcile -run '^$$' -bench '^BenchmarkReconcile$$' -benchtime 1x -timeout 60m -recon-bench-executions $(or $(N),1000000)
+
+.PHONY: marketplace
+marketplace: FOR = 60s
+marketplace: KILLS = 20
+marketplace: engines ## Let examples/marketplace run for FOR=60s, again while KILLS=20 workers are killed, and compare all that knows of its runs
+	$(GO) test ./cmd/agenttrail -run '^TestMarketplace$$' -count 1 -v -timeout 60m -marketplace-for $(FOR) -marketplace-kills $(KILLS)
 
 SEEDS ?= 200
 
