@@ -94,7 +94,7 @@ bench-reconcile: engines ## Compare the charges and the telemetry of a million e
 marketplace: FOR = 60s
 marketplace: KILLS = 20
 marketplace: engines ## Let examples/marketplace run for FOR=60s, again while KILLS=20 workers are killed, and compare all that knows of its runs
-	$(GO) test ./cmd/agenttrail -run '^TestMarketplace$$' -count 1 -v -timeout 60m -marketplace-for $(FOR) -marketplace-kills $(KILLS)
+	$(GO) test ./cmd/agenttrail -run '^TestMarketplace$$' -count 1 -v -parallel 1 -timeout 60m -marketplace-for $(FOR) -marketplace-kills $(KILLS)
 
 SEEDS ?= 200
 

@@ -29,6 +29,8 @@ type market struct {
 	stop   context.CancelFunc // Interrupts what is under way.
 	all    sync.WaitGroup     // Users and those who run it.
 	served chan error
+	queue  chan job
+	shift  sync.WaitGroup // Workers.
 	tally  tally
 
 	underWay atomic.Int64
@@ -47,7 +49,7 @@ func newMarket(api, runtime *service, d *desk, users []user, agents []agent, see
 	transport.MaxIdleConnsPerHost = 256
 	m := &market{
 		apiTrail: api, desk: d, users: users, agents: agents, byToken: map[string]*user{}, ended: ended,
-		http: &http.Client{Transport: transport}, served: make(chan error, 1),
+		http: &http.Client{Transport: transport}, served: make(chan error, 1), queue: make(chan job),
 		planned: map[string]*run{}, rng: rand.New(rand.NewPCG(seed, 2)), //nolint:gosec // A simulation needs repeatable numbers.
 	}
 	m.performer = performer{runtime: runtime, wait: waitUntil, call: m.paidRun}
@@ -85,6 +87,9 @@ func (m *market) open(ctx context.Context) error {
 	m.stop = func() { cancel(errClosing) }
 	m.server = &http.Server{Handler: m.routes(), ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return base }}
 	go func() { m.served <- m.server.Serve(listener) }()
+	for range workers {
+		m.shift.Go(func() { m.staff(base) })
+	}
 	office, leave := context.WithCancel(base)
 	m.leave = leave
 	m.all.Go(func() { m.administer(office) })
@@ -115,6 +120,7 @@ func (m *market) close(ctx context.Context, grace time.Duration) error {
 	}
 	m.stop()
 	<-idle
+	m.shift.Wait()
 	err := m.server.Shutdown(ctx)
 	if serveErr := <-m.served; !errors.Is(serveErr, http.ErrServerClosed) {
 		err = errors.Join(err, serveErr)

@@ -128,7 +128,8 @@ func ExampleProblem() {
 // A paid run tells apart why it did not start, or was not settled.
 func ExamplePaidRun() {
 	var client *ledgerclient.Client
-	run := ledgerclient.PaidRun{MandateID: mandateID, OnFailure: ledgerclient.Policy(ledgerclient.ReleaseOnFailure)}
+	var policy ledgerclient.Policy // ReleaseOnFailure, unless it says otherwise.
+	run := ledgerclient.PaidRun{MandateID: mandateID, OnFailure: policy}
 	err := client.PaidRun(context.Background(), nil, run, nil)
 	if waits, ok := errors.AsType[*ledgerclient.ApprovalRequiredError](err); ok {
 		fmt.Println(waits.ErrorCode(), waits.Approval.ID)
