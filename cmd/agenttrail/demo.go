@@ -121,7 +121,7 @@ func runDemo(ctx context.Context, out io.Writer, cfg marketplace.Config, running
 		return nil
 	}
 	if cfg.Rate == 0 {
-		return errors.Join(sim.Furnished(), report())
+		return errors.Join(sim.Furnished(ctx), report())
 	}
 	if lasts == 0 {
 		first, cancel := context.WithTimeout(ctx, reportAfter)

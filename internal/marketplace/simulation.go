@@ -84,12 +84,15 @@ func New(ctx context.Context, cfg Config) (sim *Simulation, err error) {
 	return s, nil
 }
 
-// Furnished waits until the marketplace's users and agents are in the ledger.
-func (s *Simulation) Furnished() error {
-	err := <-s.furnished
-	s.furnished <- err // For who asks next.
-	if err != nil {
-		return fmt.Errorf("furnish the marketplace: %w", err)
+// Furnished waits until the marketplace's users and agents are in the ledger, or until ctx ends.
+func (s *Simulation) Furnished(ctx context.Context) error {
+	select {
+	case err := <-s.furnished:
+		s.furnished <- err // For who asks next.
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("furnish the marketplace: %w", err)
+		}
+	case <-ctx.Done():
 	}
 	return nil
 }
@@ -232,7 +235,7 @@ func (s *Simulation) awaitStored(ctx context.Context) error {
 // RunLive lets users ask for runs at the configured rate until ctx ends, and measures how long it takes until a run that has
 // ended can be selected. Runs that are under way go on; see Finish.
 func (s *Simulation) RunLive(ctx context.Context) error {
-	if err := s.Furnished(); err != nil {
+	if err := s.Furnished(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
 	if err := s.market.open(ctx); err != nil {
