@@ -41,7 +41,11 @@ test: engines ## Set up everything and run every test
 	@$(GO) test -timeout 20m ./ledger/stripepay -v | sed -E '/^ *(=== |--- PASS)|^(PASS$$|ok )|crash +[0-9]+,/d; s/^ +[a-z_]+\.go:[0-9]+: /  /'
 	@echo "whether the chart, the compose file and the units are what Kubernetes, compose and systemd take:"
 	cd deploy/check && $(GO) test -timeout 20m ./...
-	$(GO) test -timeout 20m $$($(GO) list ./... | grep -v '/ledger/stripepay$$')
+	@echo "what the SDK adds to a program, to a run and to a request:"
+	@$(GO) test ./sdk -run '^(TestImports|TestRunOverhead|TestMiddlewareOverhead)$$' -v | sed -nE 's/^ +[a-z]+_test\.go:[0-9]+: /  /p'
+	@echo "what becomes of a marketplace of paid agents, and of one whose workers are killed:"
+	@$(GO) test -timeout 20m ./cmd/agenttrail -run '^TestMarketplace$$' -v | sed -nE 's/^ +marketplace_test\.go:[0-9]+: /  /p'
+	$(GO) test -timeout 20m -skip '^(TestRunOverhead|TestMiddlewareOverhead|TestMarketplace)$$' $$($(GO) list ./... | grep -v '/ledger/stripepay$$')
 
 .PHONY: test-image
 test-image: build ## Run the steps of the Dockerfile as plain commands and look at what would be the image (compiles everything anew once)
@@ -96,7 +100,7 @@ bench-reconcile: engines ## Compare the charges and the telemetry of a million e
 marketplace: FOR = 60s
 marketplace: KILLS = 20
 marketplace: engines ## Let examples/marketplace run for FOR=60s, again while KILLS=20 workers are killed, and compare all that knows of its runs
-	$(GO) test ./cmd/agenttrail -run '^TestMarketplace$$' -count 1 -v -timeout 60m -marketplace-for $(FOR) -marketplace-kills $(KILLS)
+	$(GO) test ./cmd/agenttrail -run '^TestMarketplace$$' -count 1 -v -parallel 1 -timeout 60m -marketplace-for $(FOR) -marketplace-kills $(KILLS)
 
 SEEDS ?= 200
 

@@ -96,6 +96,9 @@ func runDemo(ctx context.Context, out io.Writer, cfg marketplace.Config, running
 	}
 	sim, err := marketplace.New(whole, cfg)
 	if err != nil {
+		if whole.Err() != nil { // Interrupted.
+			return nil
+		}
 		return err
 	}
 	defer func() {
@@ -121,9 +124,12 @@ func runDemo(ctx context.Context, out io.Writer, cfg marketplace.Config, running
 		return nil
 	}
 	if cfg.Rate == 0 {
-		return errors.Join(sim.Furnished(), report())
+		return errors.Join(sim.Furnished(ctx), report())
 	}
 	if lasts == 0 {
+		if err := sim.Furnished(ctx); err != nil {
+			return err
+		}
 		first, cancel := context.WithTimeout(ctx, reportAfter)
 		defer cancel()
 		if err := sim.RunLive(first); err != nil {

@@ -2,9 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"slices"
 	"sync"
+	"time"
 )
 
 // job is a run that a user asked for.
@@ -102,8 +103,8 @@ func (q *queue) deliverAgain(worker string) (ids []string) {
 	return ids
 }
 
-// drained waits until every job is done.
-func (q *queue) drained(ctx context.Context) error {
+// drained waits until every job is done, for as long as jobs get done: not longer than patience between two of them.
+func (q *queue) drained(ctx context.Context, patience time.Duration) error {
 	for {
 		q.mu.Lock()
 		left := len(q.waiting)
@@ -117,8 +118,10 @@ func (q *queue) drained(ctx context.Context) error {
 		}
 		select {
 		case <-moved:
+		case <-time.After(patience):
+			return fmt.Errorf("%d runs are not over, and nothing has happened for %s", left, patience)
 		case <-ctx.Done():
-			return errors.New("some runs were not over in time")
+			return fmt.Errorf("%d runs were not over when the marketplace was stopped: %w", left, ctx.Err())
 		}
 	}
 }

@@ -55,11 +55,10 @@ func (m *market) administer(ctx context.Context) {
 // task does the n-th task.
 func (m *market) task(ctx context.Context, n int, suspended map[uuid.UUID]time.Time) (what string, err error) {
 	u, a := &m.users[m.draw(len(m.users))], &m.agents[m.draw(len(m.agents))]
-	const any = ledgerclient.AnyVersion
 	switch n % 10 {
 	case 0, 5:
 		price := a.pricing(a.price * int64(80+m.draw(41)) / 100)
-		if _, err = m.desk.pricing.ChangePrice(ctx, a.id, any, price); err == nil {
+		if _, err = m.desk.pricing.ChangePrice(ctx, a.id, ledgerclient.AnyVersion, price); err == nil {
 			m.desk.setPrice(a.slug, price)
 		}
 		return "change a price", err
@@ -67,11 +66,11 @@ func (m *market) task(ctx context.Context, n int, suspended map[uuid.UUID]time.T
 		rules := rulesOf(m.indexOf(u))
 		limit := ledger.Credits(1000+100*m.draw(20)) * ledger.Credit
 		rules.MaxPerDay = &limit
-		_, err = m.desk.support.ReplaceRules(ctx, u.mandate, any, ledgerclient.MandateVersion{Rules: rules})
+		_, err = m.desk.support.ReplaceRules(ctx, u.mandate, ledgerclient.AnyVersion, ledgerclient.MandateVersion{Rules: rules})
 		return "change a limit", err
 	case 2:
 		description := a.name + ", revised on " + time.Now().UTC().Format("2 January at 15:04:05")
-		_, err = m.desk.pricing.ChangeAgent(ctx, a.id, any, ledgerclient.AgentChange{Description: &description})
+		_, err = m.desk.pricing.ChangeAgent(ctx, a.id, ledgerclient.AnyVersion, ledgerclient.AgentChange{Description: &description})
 		return "describe an agent", err
 	case 3, 8:
 		return "change a profile", m.changeProfile(ctx)
@@ -79,7 +78,7 @@ func (m *market) task(ctx context.Context, n int, suspended map[uuid.UUID]time.T
 		if _, is := suspended[u.mandate]; is {
 			return "suspend a mandate", nil
 		}
-		if _, err = m.desk.support.SuspendMandate(ctx, u.mandate, any, "unusual use"); err == nil {
+		if _, err = m.desk.support.SuspendMandate(ctx, u.mandate, ledgerclient.AnyVersion, "unusual use"); err == nil {
 			suspended[u.mandate] = time.Now()
 		}
 		return "suspend a mandate", err

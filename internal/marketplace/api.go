@@ -24,9 +24,9 @@ const (
 // routes are what users can ask for. They come through a proxy, as it were, which says who they are.
 func (m *market) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/sessions", m.serveLogin)
-	mux.HandleFunc("POST /v1/agents/{agent}/runs", m.serveRun)
-	mux.HandleFunc("PUT /v1/agents/{agent}/opinion", m.serveOpinion)
+	mux.HandleFunc("POST /v1/sessions", m.forUser(m.serveLogin))
+	mux.HandleFunc("POST /v1/agents/{agent}/runs", m.forUser(m.serveRun))
+	mux.HandleFunc("PUT /v1/agents/{agent}/opinion", m.forUser(m.serveOpinion))
 	return m.apiTrail.Middleware(mux, agenttrail.WithTrustedProxy(), agenttrail.WithBodies(2048),
 		agenttrail.WithRequestHeaders("Content-Type", headerRequest), agenttrail.WithResponseHeaders("Content-Type"))
 }
@@ -40,45 +40,40 @@ type problem struct {
 func (p *problem) Error() string     { return p.Message }
 func (p *problem) ErrorCode() string { return p.Code }
 
-// login finds who asks, or answers that nobody knows them.
-func (m *market) login(w http.ResponseWriter, r *http.Request) (context.Context, *user) {
-	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	u := m.byToken[token]
-	if u == nil {
-		agenttrail.RecordSecurity(r.Context(), agenttrail.SecurityEvent{
-			Type: agenttrail.SecurityDenied, Outcome: agenttrail.OutcomeDenied, Severity: agenttrail.SeverityWarning,
-			Actor: "stranger", Resource: r.URL.Path, Message: "a token that nobody knows",
-		})
-		refuse(w, r, http.StatusUnauthorized, &problem{"unauthenticated", "nobody knows this token"})
-		return nil, nil
+// forUser lets those in that somebody knows, and gives their requests their identity.
+func (m *market) forUser(serve func(http.ResponseWriter, *http.Request, *user)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		u := m.byToken[token]
+		if u == nil {
+			agenttrail.RecordSecurity(r.Context(), agenttrail.SecurityEvent{
+				Type: agenttrail.SecurityDenied, Outcome: agenttrail.OutcomeDenied, Severity: agenttrail.SeverityWarning,
+				Actor: "stranger", Resource: r.URL.Path, Message: "a token that nobody knows",
+			})
+			refuse(w, r, http.StatusUnauthorized, &problem{"unauthenticated", "nobody knows this token"})
+			return
+		}
+		id := agenttrail.Identity{UserID: u.id.String(), SessionID: r.Header.Get(headerSession)}
+		serve(w, r.WithContext(agenttrail.WithIdentity(r.Context(), id)), u)
 	}
-	return agenttrail.WithIdentity(r.Context(), agenttrail.Identity{UserID: u.id.String(), SessionID: r.Header.Get(headerSession)}), u
 }
 
 // serveLogin begins a session. Some users have forgotten their password.
-func (m *market) serveLogin(w http.ResponseWriter, r *http.Request) {
-	ctx, u := m.login(w, r)
-	if u == nil {
-		return
-	}
+func (m *market) serveLogin(w http.ResponseWriter, r *http.Request, u *user) {
 	var asked struct {
 		Password string `json:"password"`
 	}
 	if json.NewDecoder(r.Body).Decode(&asked) != nil || asked.Password == "" {
-		agenttrail.RecordSecurity(ctx, agenttrail.SecurityEvent{Type: agenttrail.SecurityLogin, Outcome: agenttrail.OutcomeFailure, Severity: agenttrail.SeverityWarning, Resource: "session", Message: "wrong password"})
+		agenttrail.RecordSecurity(r.Context(), agenttrail.SecurityEvent{Type: agenttrail.SecurityLogin, Outcome: agenttrail.OutcomeFailure, Severity: agenttrail.SeverityWarning, Resource: "session", Message: "wrong password"})
 		refuse(w, r, http.StatusUnauthorized, &problem{"wrong_password", "wrong password"})
 		return
 	}
-	agenttrail.RecordSecurity(ctx, agenttrail.SecurityEvent{Type: agenttrail.SecurityLogin, Outcome: agenttrail.OutcomeSuccess, Resource: "session", Message: u.name + " logged in"})
+	agenttrail.RecordSecurity(r.Context(), agenttrail.SecurityEvent{Type: agenttrail.SecurityLogin, Outcome: agenttrail.OutcomeSuccess, Resource: "session", Message: u.name + " logged in"})
 	answer(w, http.StatusCreated, map[string]string{"sessionId": r.Header.Get(headerSession)})
 }
 
 // serveRun plans a run, lets a worker do it, and answers when it is over.
-func (m *market) serveRun(w http.ResponseWriter, r *http.Request) {
-	ctx, u := m.login(w, r)
-	if u == nil {
-		return
-	}
+func (m *market) serveRun(w http.ResponseWriter, r *http.Request, u *user) {
 	var asked struct {
 		Input string `json:"input"`
 	}
@@ -91,12 +86,12 @@ func (m *market) serveRun(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, http.StatusNotFound, &problem{"not_found", "there is no such agent"})
 		return
 	}
-	ctx, id := m.apiTrail.PlanExecution(ctx, agenttrail.Run{Agent: agenttrail.Agent{ID: plan.agent.slug}})
+	ctx, id := m.apiTrail.PlanExecution(r.Context(), agenttrail.Run{Agent: agenttrail.Agent{ID: plan.agent.slug}})
 	plan.id = id
 	agenttrail.Log(ctx, slog.LevelInfo, agenttrail.CategoryUserAction, "run requested", slog.String("user.action", "run")) //nolint:sloglint // A name of OpenTelemetry.
-	message := propagation.MapCarrier{}
-	agenttrail.Propagator().Inject(ctx, message)
-	err := m.work(ctx, message, plan)
+	j := job{plan: plan, message: propagation.MapCarrier{}, answer: make(chan error, 1)}
+	agenttrail.Propagator().Inject(ctx, j.message)
+	err := m.hand(ctx, j)
 	if err == nil {
 		answer(w, http.StatusOK, map[string]string{"executionId": id, "status": outcomeSuccess, "output": "Answer to: " + asked.Input})
 		return
@@ -137,11 +132,7 @@ func (m *market) explain(ctx context.Context, plan *run, err error) (int, *probl
 }
 
 // serveOpinion takes what a user says of an agent.
-func (m *market) serveOpinion(w http.ResponseWriter, r *http.Request) {
-	ctx, u := m.login(w, r)
-	if u == nil {
-		return
-	}
+func (m *market) serveOpinion(w http.ResponseWriter, r *http.Request, u *user) {
 	var said ledgerclient.Interaction
 	if err := json.NewDecoder(r.Body).Decode(&said); err != nil {
 		refuse(w, r, http.StatusBadRequest, &problem{"malformed", "this is no opinion"})
@@ -149,7 +140,7 @@ func (m *market) serveOpinion(w http.ResponseWriter, r *http.Request) {
 	}
 	for i := range m.agents {
 		if a := &m.agents[i]; a.slug == r.PathValue("agent") {
-			if _, err := m.desk.api.PutInteraction(ctx, u.id, a.id, ledgerclient.AnyVersion, said); err != nil {
+			if _, err := m.desk.api.PutInteraction(r.Context(), u.id, a.id, ledgerclient.AnyVersion, said); err != nil {
 				refuse(w, r, http.StatusServiceUnavailable, &problem{"ledger", err.Error()})
 				return
 			}
@@ -158,7 +149,7 @@ func (m *market) serveOpinion(w http.ResponseWriter, r *http.Request) {
 			if said.Rating != nil {
 				rating = *said.Rating
 			}
-			agenttrail.Log(ctx, slog.LevelInfo, agenttrail.CategoryUserAction, "agent rated", slog.String("agent", a.slug), slog.Int("rating", rating))
+			agenttrail.Log(r.Context(), slog.LevelInfo, agenttrail.CategoryUserAction, "agent rated", slog.String("agent", a.slug), slog.Int("rating", rating))
 			answer(w, http.StatusOK, said)
 			return
 		}

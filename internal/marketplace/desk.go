@@ -38,15 +38,10 @@ type member struct {
 // memberCount is how many users have keys of their own.
 const memberCount = 5
 
-// openDesk makes the keys. Each demo has its own, and revokes them when it ends.
-func openDesk(ctx context.Context, cfg *Config, users []user) (d *desk, err error) {
+// openDesk makes the keys. Each demo has its own, and revokes them when it ends. The desk is to be closed also after an error.
+func openDesk(ctx context.Context, cfg *Config) (d *desk, err error) {
 	d = &desk{prices: map[string]ledger.Pricing{}}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, d.close(ctx))
-		}
-	}()
-	if d.owner, err = newClient(cfg, cfg.LedgerKey, ""); err != nil {
+	if d.owner, err = newClient(cfg, cfg.LedgerKey, ""); err != nil { //nolint:contextcheck // It has no outbox.
 		return d, err
 	}
 	for _, k := range []struct {
@@ -75,7 +70,7 @@ func (d *desk) issue(ctx context.Context, cfg *Config, k ledgerclient.Key, outbo
 		return nil, fmt.Errorf("make API key %q of the demo: %w", k.Name, err)
 	}
 	d.keys = append(d.keys, issued.Key.ID)
-	return newClient(cfg, issued.Secret, outbox)
+	return newClient(cfg, issued.Secret, outbox) //nolint:contextcheck // The outbox works until close.
 }
 
 func newClient(cfg *Config, secret, outbox string) (*ledgerclient.Client, error) {

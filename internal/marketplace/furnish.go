@@ -54,33 +54,35 @@ func each(ctx context.Context, n int, f func(context.Context, int) error) error 
 	return all.Wait()
 }
 
+// once lets the next call have one effect, however many demos make it.
+func once(ctx context.Context, what string, id uuid.UUID) context.Context {
+	return ledgerclient.WithIdempotencyKey(ctx, "demo-"+what+"-"+id.String())
+}
+
 // welcome makes the i-th user, with promotional credits, some that were bought by bank transfer, and a mandate.
 func (d *desk) welcome(ctx context.Context, i int, u *user) error {
-	once := func(what string) context.Context {
-		return ledgerclient.WithIdempotencyKey(ctx, "demo-"+what+"-"+u.id.String())
-	}
 	profile, err := json.Marshal(map[string]string{"plan": []string{"free", "pro", "team"}[i%3], "language": []string{"en", "de", "fr", "es"}[i%4]})
 	if err != nil {
 		return fmt.Errorf("write profile: %w", err)
 	}
-	_, err = d.owner.CreateUser(once("user"), ledgerclient.User{ID: u.id, Email: u.email, DisplayName: u.name, Profile: profile})
+	_, err = d.owner.CreateUser(once(ctx, "user", u.id), ledgerclient.User{ID: u.id, Email: u.email, DisplayName: u.name, Profile: profile})
 	if err := unlessThere(err); err != nil {
 		return err
 	}
 	first := 0 // Promotional credits are spent first.
 	promo := 25 * ledger.Credit
-	_, err = d.owner.Grant(once("promo"), ledgerclient.Grant{UserID: u.id, Category: ledger.GrantPromo, Amount: promo, Priority: &first, Reason: "welcome"})
+	_, err = d.owner.Grant(once(ctx, "promo", u.id), ledgerclient.Grant{UserID: u.id, Category: ledger.GrantPromo, Amount: promo, Priority: &first, Reason: "welcome"})
 	if err := unlessThere(err); err != nil {
 		return err
 	}
 	if !u.isBroke(i) {
 		bought := ledger.Credits(200+40*(i%20)) * ledger.Credit
-		_, err = d.owner.Grant(once("first"), purchase(u, bought, "bank transfer, first order"))
+		_, err = d.owner.Grant(once(ctx, "first", u.id), purchase(u, bought, "bank transfer, first order"))
 		if err := unlessThere(err); err != nil {
 			return err
 		}
 	}
-	_, err = d.owner.CreateMandate(once("mandate"), ledgerclient.Mandate{ID: u.mandate, UserID: u.id, Name: "marketplace", Rules: rulesOf(i)})
+	_, err = d.owner.CreateMandate(once(ctx, "mandate", u.id), ledgerclient.Mandate{ID: u.mandate, UserID: u.id, Name: "marketplace", Rules: rulesOf(i)})
 	return unlessThere(err)
 }
 
@@ -121,7 +123,7 @@ func (d *desk) offer(ctx context.Context, a *agent, owner uuid.UUID) error {
 	if err != nil {
 		return fmt.Errorf("write configuration: %w", err)
 	}
-	_, err = d.owner.RegisterAgent(ledgerclient.WithIdempotencyKey(ctx, "demo-agent-"+a.id.String()), ledgerclient.Agent{
+	_, err = d.owner.RegisterAgent(once(ctx, "agent", a.id), ledgerclient.Agent{
 		ID: a.id, Slug: a.slug, Name: a.name, Category: a.category, Description: a.name + " of the demo's marketplace", OwnerID: owner,
 		Version: &ledgerclient.Version{Provider: &a.model.provider, Config: config, Pricing: &pricing},
 	})

@@ -29,8 +29,9 @@ type market struct {
 	stop   context.CancelFunc // Interrupts what is under way.
 	all    sync.WaitGroup     // Users and those who run it.
 	served chan error
+	queue  chan job
+	shift  sync.WaitGroup // Workers.
 	tally  tally
-	base   context.Context //nolint:containedctx // Of the server, which outlives the call that opens it.
 
 	underWay atomic.Int64
 
@@ -48,7 +49,7 @@ func newMarket(api, runtime *service, d *desk, users []user, agents []agent, see
 	transport.MaxIdleConnsPerHost = 256
 	m := &market{
 		apiTrail: api, desk: d, users: users, agents: agents, byToken: map[string]*user{}, ended: ended,
-		http: &http.Client{Transport: transport}, served: make(chan error, 1),
+		http: &http.Client{Transport: transport}, served: make(chan error, 1), queue: make(chan job),
 		planned: map[string]*run{}, rng: rand.New(rand.NewPCG(seed, 2)), //nolint:gosec // A simulation needs repeatable numbers.
 	}
 	m.performer = performer{runtime: runtime, wait: waitUntil, call: m.paidRun}
@@ -86,7 +87,9 @@ func (m *market) open(ctx context.Context) error {
 	m.stop = func() { cancel(errClosing) }
 	m.server = &http.Server{Handler: m.routes(), ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return base }}
 	go func() { m.served <- m.server.Serve(listener) }()
-	m.base = base
+	for range workers {
+		m.shift.Go(func() { m.staff(base) })
+	}
 	office, leave := context.WithCancel(base)
 	m.leave = leave
 	m.all.Go(func() { m.administer(office) })
@@ -94,11 +97,11 @@ func (m *market) open(ctx context.Context) error {
 }
 
 // arrive lets a user ask for a run.
-func (m *market) arrive(r *run) {
+func (m *market) arrive(ctx context.Context, r *run) {
 	m.underWay.Add(1)
 	m.all.Go(func() {
 		defer m.underWay.Add(-1)
-		m.visit(context.WithoutCancel(m.base), r) // What they have asked for is answered, also when the marketplace closes.
+		m.visit(context.WithoutCancel(ctx), r) // What they have asked for is answered, also when the marketplace closes.
 	})
 }
 
@@ -117,6 +120,7 @@ func (m *market) close(ctx context.Context, grace time.Duration) error {
 	}
 	m.stop()
 	<-idle
+	m.shift.Wait()
 	err := m.server.Shutdown(ctx)
 	if serveErr := <-m.served; !errors.Is(serveErr, http.ErrServerClosed) {
 		err = errors.Join(err, serveErr)

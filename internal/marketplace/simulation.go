@@ -59,7 +59,9 @@ func New(ctx context.Context, cfg Config) (sim *Simulation, err error) {
 	s := &Simulation{cfg: cfg, planner: newPlanner(cfg.Seed, agents, users), progress: newProgress(cfg.Progress, cfg.Live), furnished: make(chan error, 1)}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.Close(ctx))
+			closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+			defer cancel()
+			err = errors.Join(err, s.Close(closing))
 		}
 	}()
 	if s.click, err = clickhouse.Open(opts); err != nil {
@@ -76,7 +78,7 @@ func New(ctx context.Context, cfg Config) (sim *Simulation, err error) {
 		return nil, err
 	}
 	s.historian = newHistorian(s.api, s.agents)
-	if s.desk, err = openDesk(ctx, &cfg, users); err != nil {
+	if s.desk, err = openDesk(ctx, &cfg); err != nil {
 		return nil, err
 	}
 	s.market = newMarket(s.api, s.agents, s.desk, users, agents, cfg.Seed, s.probe.watch)
@@ -84,12 +86,15 @@ func New(ctx context.Context, cfg Config) (sim *Simulation, err error) {
 	return s, nil
 }
 
-// Furnished waits until the marketplace's users and agents are in the ledger.
-func (s *Simulation) Furnished() error {
-	err := <-s.furnished
-	s.furnished <- err // For who asks next.
-	if err != nil {
-		return fmt.Errorf("furnish the marketplace: %w", err)
+// Furnished waits until the marketplace's users and agents are in the ledger, or until ctx ends.
+func (s *Simulation) Furnished(ctx context.Context) error {
+	select {
+	case err := <-s.furnished:
+		s.furnished <- err // For who asks next.
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("furnish the marketplace: %w", err)
+		}
+	case <-ctx.Done():
 	}
 	return nil
 }
@@ -232,7 +237,7 @@ func (s *Simulation) awaitStored(ctx context.Context) error {
 // RunLive lets users ask for runs at the configured rate until ctx ends, and measures how long it takes until a run that has
 // ended can be selected. Runs that are under way go on; see Finish.
 func (s *Simulation) RunLive(ctx context.Context) error {
-	if err := s.Furnished(); err != nil {
+	if err := s.Furnished(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
 	if err := s.market.open(ctx); err != nil {
@@ -253,7 +258,7 @@ func (s *Simulation) RunLive(ctx context.Context) error {
 		case <-timer.C:
 		}
 		for now := time.Now(); !next.After(now); {
-			s.market.arrive(s.planner.plan(next.UTC()))
+			s.market.arrive(ctx, s.planner.plan(next.UTC()))
 			next = next.Add(time.Duration(s.planner.rng.ExpFloat64() / s.cfg.Rate * float64(time.Second)))
 		}
 		timer.Reset(max(min(time.Until(next), 100*time.Millisecond), time.Millisecond))

@@ -25,12 +25,40 @@ const lostShare = 0.004
 // codeRejected is the code of a run that somebody has decided against.
 const codeRejected = "approval_rejected"
 
-// work takes a run from the queue and does it, as another process would: of the request only the message arrives, and that it
-// is not waited for any more.
-func (m *market) work(request context.Context, message propagation.MapCarrier, r *run) error {
-	ctx, cancel := context.WithCancelCause(agenttrail.Propagator().Extract(context.Background(), message))
-	defer cancel(nil)
-	defer context.AfterFunc(request, func() { cancel(context.Cause(request)) })()
+// workers is how many runs can be under way at once. The others wait in the queue.
+const workers = 200
+
+// job is a run in the queue. Of its request only the message goes along, as to another process.
+type job struct {
+	plan    *run
+	message propagation.MapCarrier
+	answer  chan error // Has room for one.
+}
+
+// hand puts a job into the queue and waits until it is done.
+func (m *market) hand(ctx context.Context, j job) error {
+	select {
+	case m.queue <- j:
+		return <-j.answer
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// staff does jobs until ctx ends.
+func (m *market) staff(ctx context.Context) {
+	for {
+		select {
+		case j := <-m.queue:
+			j.answer <- m.work(agenttrail.Propagator().Extract(ctx, j.message), j.plan)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// work does a run when it has waited for as long as it was to.
+func (m *market) work(ctx context.Context, r *run) error {
 	if err := m.wait(ctx, r.requested.Add(r.queue)); err != nil {
 		return err
 	}
