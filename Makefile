@@ -29,23 +29,31 @@ demo: engines ## Set up everything and run a simulated agent marketplace until C
 up: engines ## Run everything on this machine until Ctrl-C, without the demo's traffic
 	@$(BIN) up --data $(DATA) $(ARGS)
 
+# Tests that print figures run by themselves, and of their output what they say, and failures, is shown. What is not
+# named here comes with all the others, in the last line.
+SAYS  := sed -E '/^ *(=== |--- (PASS|SKIP))|^(PASS$$|ok )/d; s/^ +[a-z_]+\.go:[0-9]+: /  /'
+TELLS  = sed -nE 's/^ +$(1):[0-9]+: /  /p; /^ *--- FAIL|^FAIL|^panic|^ok |Error( Trace)?:/p'
+TOLD  := TestEmitterSummary|TestOneUserOfManyWorkers|TestSeededRun|TestOperations|TestRulesWithPromtool|TestRunOverhead|TestMiddlewareOverhead|TestMarketplace
+
 .PHONY: test
 test: engines ## Set up everything and run every test
 	@echo "what the mapping makes of each emitter's recordings:"
-	@$(GO) test ./exporter/mapping -run '^TestEmitterSummary$$' -count 1 -v | sed -E '/^(=== |--- PASS|PASS$$|ok )/d'
+	@$(GO) test ./exporter/mapping -run '^TestEmitterSummary$$' -count 1 -v | $(SAYS)
 	@echo "what 64 workers do with the credits of one user:"
-	@$(GO) test ./ledger/pgstore -run '^TestOneUserOfManyWorkers$$' -count 1 -v | sed -nE 's/^ +hot_test.go:[0-9]+: //p'
+	@$(GO) test ./ledger/pgstore -run '^TestOneUserOfManyWorkers$$' -count 1 -v | $(call TELLS,hot_test.go)
 	@echo "what the reconciliation finds among 10,000 executions of which 3.5 % do not agree:"
-	@$(GO) test ./ledger/reconcile -run '^TestSeededRun$$' -count 1 -v | sed -nE 's/^ +seeded_test.go:[0-9]+: //p'
+	@$(GO) test ./ledger/reconcile -run '^TestSeededRun$$' -count 1 -v | $(call TELLS,seeded_test.go)
 	@echo "what becomes of every order of Stripe's events, and of a crash at each point between Stripe and the ledger:"
-	@$(GO) test -timeout 20m ./ledger/stripepay -v | sed -E '/^ *(=== |--- PASS)|^(PASS$$|ok )|crash +[0-9]+,/d; s/^ +[a-z_]+\.go:[0-9]+: /  /'
+	@$(GO) test -timeout 20m ./ledger/stripepay -v | $(SAYS) | sed -E '/crash +[0-9]+,/d'
+	@echo "what the SDK adds to a program, to a run and to a request:"
+	@$(GO) test ./sdk -run '^(TestImports|TestRunOverhead|TestMiddlewareOverhead)$$' -count 1 -v | $(call TELLS,[a-z]+_test.go)
+	@echo "what becomes of a marketplace of paid agents, and of one whose workers are killed:"
+	@$(GO) test -timeout 20m ./cmd/agenttrail -run '^TestMarketplace$$' -count 1 -v | $(call TELLS,marketplace_test.go)
+	@echo "what the queries of the dashboards take on the demo's data, and what a real Prometheus finds:"
+	@$(GO) test -timeout 20m ./cmd/agenttrail ./dashboards -run '^(TestOperations|TestRulesWithPromtool)$$' -count 1 -v | $(SAYS)
 	@echo "whether the chart, the compose file and the units are what Kubernetes, compose and systemd take:"
 	cd deploy/check && $(GO) test -timeout 20m ./...
-	@echo "what the SDK adds to a program, to a run and to a request:"
-	@$(GO) test ./sdk -run '^(TestImports|TestRunOverhead|TestMiddlewareOverhead)$$' -v | sed -nE 's/^ +[a-z]+_test\.go:[0-9]+: /  /p'
-	@echo "what becomes of a marketplace of paid agents, and of one whose workers are killed:"
-	@$(GO) test -timeout 20m ./cmd/agenttrail -run '^TestMarketplace$$' -v | sed -nE 's/^ +marketplace_test\.go:[0-9]+: /  /p'
-	$(GO) test -timeout 20m -skip '^(TestRunOverhead|TestMiddlewareOverhead|TestMarketplace)$$' $$($(GO) list ./... | grep -v '/ledger/stripepay$$')
+	$(GO) test -timeout 20m -skip '^($(TOLD))$$' $$($(GO) list ./... | grep -v '/ledger/stripepay$$')
 
 .PHONY: test-image
 test-image: build ## Run the steps of the Dockerfile as plain commands and look at what would be the image (compiles everything anew once)

@@ -19,19 +19,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/agenttrail/agenttrail/dashboards/grafana"
+	"github.com/agenttrail/agenttrail/internal/promtest"
 )
 
 // slowest is how long a query of a panel may take, as the database itself measures it. Other tests run at the same time, so
 // the best of some attempts counts.
 const (
 	slowest  = 300 * time.Millisecond
-	attempts = 8
+	attempts = 20
 )
 
 // asker sends queries of dashboards to an instance as Grafana would.
 type asker struct {
 	in          *instance
 	pg          *pgx.Conn
+	prom        *promtest.Server
 	to          time.Time
 	chPID, pgID int // Of the processes that answer, to know their CPU time; 0 if they are not ours.
 }
@@ -73,7 +75,7 @@ type answer struct {
 }
 
 // ask asks until the answer came quickly enough, but not too often.
-func (a *asker) ask(t *testing.T, source, text string) (best answer, err error) {
+func (a *asker) ask(t *testing.T, source, text string, over grafana.Range) (best answer, err error) {
 	t.Helper()
 	for i := range attempts {
 		var got answer
@@ -87,6 +89,12 @@ func (a *asker) ask(t *testing.T, source, text string) (best answer, err error) 
 		case grafana.Postgres:
 			took, e := busy(a.pgID, func() (time.Duration, error) {
 				got, err = a.postgres(t, text)
+				return got.took, err
+			})
+			got.took, err = took, e
+		case grafana.Prometheus:
+			took, e := busy(a.prom.PID, func() (time.Duration, error) {
+				got, err = a.prometheus(t, text, over)
 				return got.took, err
 			})
 			got.took, err = took, e
@@ -160,6 +168,46 @@ func (a *asker) postgres(t *testing.T, sql string) (answer, error) {
 	return got, rows.Err()
 }
 
+// expandRange is what macros of a query are expanded with.
+func (a *asker) expandRange(q grafana.Query, d grafana.Dashboard, p grafana.Panel) grafana.Range {
+	if q.Source == grafana.Prometheus {
+		return grafana.Range{Step: 5 * time.Second}
+	}
+	return a.panelRange(d, p)
+}
+
+// over is the time that a query of Prometheus is about: none if it is about now. The test's Prometheus has run for some
+// seconds, so it is asked about the last five minutes, whatever the panel shows.
+func (a *asker) over(q grafana.Query, d grafana.Dashboard, p grafana.Panel) grafana.Range {
+	if q.Source == grafana.Prometheus && !q.Range {
+		return grafana.Range{}
+	}
+	r := a.panelRange(d, p)
+	if q.Source == grafana.Prometheus {
+		r.From, r.Step = r.To.Add(-5*time.Minute), 5*time.Second
+	}
+	return r
+}
+
+func (a *asker) prometheus(t *testing.T, expr string, over grafana.Range) (got answer, err error) {
+	t.Helper()
+	path, params := "/api/v1/query", url.Values{"query": {expr}}
+	if !over.To.IsZero() {
+		path = "/api/v1/query_range"
+		params.Set("start", over.From.Format(time.RFC3339))
+		params.Set("end", over.To.Format(time.RFC3339))
+		params.Set("step", strconv.Itoa(int(over.Step.Seconds())))
+	}
+	var result struct{ Result []json.RawMessage }
+	began := time.Now()
+	err = a.prom.Get(t.Context(), path, params, &result)
+	got.rows, got.took = len(result.Result), time.Since(began)
+	for range result.Result[:min(1, got.rows)] {
+		got.first = append(got.first, "series")
+	}
+	return got, err
+}
+
 // panelRange is the time range and step that a panel has 1000 pixels wide.
 func (a *asker) panelRange(d grafana.Dashboard, p grafana.Panel) grafana.Range {
 	back := d.From
@@ -182,7 +230,7 @@ func (a *asker) options(t *testing.T, d grafana.Dashboard) map[string]grafana.Va
 		}
 		text, err := grafana.Expand(v.Source, v.Query, a.panelRange(d, grafana.Panel{}), values)
 		require.NoError(t, err, "variable %s of %s", v.Name, d.UID)
-		got, err := a.ask(t, v.Source, text)
+		got, err := a.ask(t, v.Source, text, grafana.Range{})
 		require.NoError(t, err, "variable %s of %s:\n%s", v.Name, d.UID, text)
 		require.NotZero(t, got.rows, "variable %s of %s has no values:\n%s", v.Name, d.UID, text)
 		require.Less(t, got.took, slowest, "variable %s of %s:\n%s", v.Name, d.UID, text)
@@ -232,7 +280,7 @@ type figure struct {
 
 // testDashboards asks every variable and every panel: with all chosen, each must have rows; with one value, each must answer.
 // A variable that is always one value is tried with more, until every panel has had rows.
-func testDashboards(t *testing.T, in *instance) {
+func testDashboards(t *testing.T, in *instance, prom *promtest.Server) {
 	t.Helper()
 	boards, err := grafana.Load("../../dashboards")
 	require.NoError(t, err)
@@ -242,7 +290,7 @@ func testDashboards(t *testing.T, in *instance) {
 	for _, d := range boards {
 		f := figure{title: d.Title}
 		t.Run(strings.TrimPrefix(d.UID, "agenttrail-"), func(t *testing.T) {
-			a := &asker{in: in, pg: pg, pgID: int(pg.PgConn().PID())}
+			a := &asker{in: in, pg: pg, prom: prom, pgID: int(pg.PgConn().PID())}
 			if in.PID != 0 {
 				a.chPID = clickHouseOf(in.PID)
 			}
@@ -280,17 +328,14 @@ func (a *asker) everyPanel(t *testing.T, d grafana.Dashboard, f *figure) (missin
 	f.queries += len(all)
 	missing = map[string]string{}
 	for _, p := range d.Panels {
-		if len(p.Queries) == 0 || p.Queries[0].Source == grafana.Prometheus {
-			continue // See testPrometheus.
-		}
 		f.panels++
 		for _, q := range p.Queries {
 			f.queries++
 			rows := false
 			for _, values := range choices(d, all) {
-				text, err := grafana.Expand(q.Source, q.Text, a.panelRange(d, p), values)
+				text, err := grafana.Expand(q.Source, q.Text, a.expandRange(q, d, p), values)
 				require.NoError(t, err, "panel %q", p.Title)
-				got, err := a.ask(t, q.Source, text)
+				got, err := a.ask(t, q.Source, text, a.over(q, d, p))
 				require.NoError(t, err, "panel %q:\n%s", p.Title, text)
 				require.Less(t, got.took, slowest, "panel %q:\n%s", p.Title, text)
 				if got.took > f.slowest {
@@ -298,6 +343,9 @@ func (a *asker) everyPanel(t *testing.T, d grafana.Dashboard, f *figure) (missin
 				}
 				if q.Series {
 					requireSeries(t, q, got, text)
+				}
+				if q.Source == grafana.ClickHouse {
+					a.requireIndexes(t, p, text)
 				}
 				rows = rows || got.rows > 0 && !got.nothing()
 				if missing[p.Type+" "+p.Title] = text; rows {
@@ -308,15 +356,39 @@ func (a *asker) everyPanel(t *testing.T, d grafana.Dashboard, f *figure) (missin
 				delete(missing, p.Type+" "+p.Title)
 			}
 			for _, values := range single(d, all) {
-				text, err := grafana.Expand(q.Source, q.Text, a.panelRange(d, p), values)
+				text, err := grafana.Expand(q.Source, q.Text, a.expandRange(q, d, p), values)
 				require.NoError(t, err, "panel %q", p.Title)
-				got, err := a.ask(t, q.Source, text)
+				got, err := a.ask(t, q.Source, text, a.over(q, d, p))
 				require.NoError(t, err, "panel %q, one value of each variable:\n%s", p.Title, text)
 				require.Less(t, got.took, slowest, "panel %q, one value of each variable:\n%s", p.Title, text)
 			}
 		}
 	}
 	return missing
+}
+
+// small are tables that have few rows however many runs there are.
+var small = []string{"CoverageScore", "ReconciliationRun", "ModelPrice"}
+
+// requireIndexes checks that no query of a panel reads the whole of a table, so that it stays quick when the table has very
+// many rows: of each that it reads, the partitions, the primary key or another index have to leave out what is not asked for.
+func (a *asker) requireIndexes(t *testing.T, p grafana.Panel, text string) {
+	t.Helper()
+	if strings.Contains(text, ".ExecutionDetail") {
+		return // What it finds by its trace is narrowed while it runs, which the plan does not tell.
+	}
+	plan := strings.ReplaceAll(a.in.query(t, "EXPLAIN indexes = 1 "+text), "\\n", "\n")
+	for _, step := range strings.Split(plan, "ReadFromMergeTree (")[1:] {
+		table, rest, _ := strings.Cut(step, ")")
+		rest, _, _ = strings.Cut(rest, "ReadFrom")
+		_, name, _ := strings.Cut(table, ".")
+		narrowed := !strings.Contains(rest, "Parts:") || strings.Contains(rest, "Name: idx_") // It reads nothing, or by another index.
+		for line := range strings.Lines(rest) {
+			_, condition, ok := strings.Cut(strings.TrimSpace(line), "Condition: ")
+			narrowed = narrowed || ok && condition != "true"
+		}
+		require.True(t, narrowed || slices.Contains(small, name), "panel %q reads all of %s:\n%s\n%s", p.Title, name, text, plan)
+	}
 }
 
 // nothing tells whether the answer is one row in which nothing is known.

@@ -21,6 +21,7 @@ func TestOperations(t *testing.T) {
 	} else {
 		in = startUp(t, t.TempDir(), "--demo", "--runs", "4000", "--rate", "5", "--seed", "11")
 	}
-	t.Run("Dashboards", func(t *testing.T) { testDashboards(t, in) })
-	t.Run("Prometheus", func(t *testing.T) { testPrometheus(t, in) })
+	prom := startPrometheus(t, in)
+	t.Run("Prometheus", func(t *testing.T) { testPrometheus(t, prom) })
+	t.Run("Dashboards", func(t *testing.T) { testDashboards(t, in, prom) })
 }

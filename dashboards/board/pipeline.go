@@ -41,7 +41,11 @@ FROM ${database}.AgentExecution WHERE startedAt >= $__fromTime AND $__timeFilter
 	b.lines("The ledger, p99", "Until it has answered, by route: the five slowest.", []Target{ranged("topk(5, histogram_quantile(0.99, sum by (le, route) (rate(agenttrail_ledger_http_request_duration_seconds_bucket[$__rate_interval]))))", "{{route}}")}, unit("s"))
 
 	b.heading("The ledger")
-	b.lines("Requests", "By class of status.", []Target{ranged(`sum by (class) (label_replace(rate(agenttrail_ledger_http_requests_total[$__rate_interval]), "class", "${1}xx", "status", "(.).."))`, "{{class}}")}, unit("reqps"), stacked)
+	b.lines("Requests", "By class of status: 4xx is refused, 5xx is an error of the ledger.", []Target{
+		ranged(`sum(rate(agenttrail_ledger_http_requests_total{status=~"2.."}[$__rate_interval])) or vector(0)`, "2xx"),
+		ranged(`sum(rate(agenttrail_ledger_http_requests_total{status=~"4.."}[$__rate_interval])) or vector(0)`, "4xx"),
+		ranged(`sum(rate(agenttrail_ledger_http_requests_total{status=~"5.."}[$__rate_interval])) or vector(0)`, "5xx"),
+	}, unit("reqps"), stacked, column("2xx", colored("green")), column("4xx", colored("orange")), column("5xx", colored("red")))
 	b.lines("Holds", "Active ones, and those past their end.", []Target{ranged("max(agenttrail_ledger_holds_active)", "active"), ranged("max(agenttrail_ledger_holds_due)", "overdue")}, unit("short"))
 	b.lines("Jobs that fail", "Runs of jobs that failed.", []Target{ranged(`sum by (job_name) (increase(agenttrail_ledger_job_runs_total{outcome="failure"}[$__rate_interval])) or vector(0)`, "{{job_name}}")}, unit("short"), stacked)
 	b.lines("Connections to Postgres", "In use, of the pool's limit.", []Target{ranged(`sum by (instance) (agenttrail_ledger_pool_connections{state="in_use"})`, "{{instance}}"), ranged("max(agenttrail_ledger_pool_connections_limit)", "limit")}, unit("short"), column("limit", colored("red")))

@@ -52,6 +52,7 @@ func build(tb testing.TB, name string) string {
 // Server is a Prometheus that runs until the test ends.
 type Server struct {
 	URL string
+	PID int
 }
 
 // Start runs Prometheus on a configuration file and a free port.
@@ -101,7 +102,7 @@ func try(tb testing.TB, binary, config string) *Server {
 			<-ended
 		}
 	})
-	s := &Server{URL: "http://" + addr}
+	s := &Server{URL: "http://" + addr, PID: cmd.Process.Pid}
 	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); {
 		select {
 		case <-ended:

@@ -105,7 +105,7 @@ func TestOneInstanceAtATime(t *testing.T) {
 	}
 	outcome := func(what string) (n float64) {
 		for _, in := range all {
-			n += metric(t, in.registry, "job_runs_total", "job", "alone", "outcome", what)
+			n += metric(t, in.registry, "job_runs_total", "job_name", "alone", "outcome", what)
 		}
 		return n
 	}
@@ -131,7 +131,7 @@ func TestOnceInAnInterval(t *testing.T) {
 		mark := fmt.Sprintf("mark-%d", i) // What only this instance puts in.
 		in := newInstance(t, url, []jobs.Job{job, {Name: mark, Every: 100 * time.Millisecond, Run: job.Run}})
 		require.NoError(t, in.Start(t.Context()))
-		soon(t, "the instance leads", func() bool { return metric(t, in.registry, "job_items_total", "job", mark) > 0 })
+		soon(t, "the instance leads", func() bool { return metric(t, in.registry, "job_items_total", "job_name", mark) > 0 })
 		require.NoError(t, in.Shutdown(t.Context()))
 	}
 	conn, err := pgx.Connect(t.Context(), url)
@@ -156,14 +156,14 @@ func TestFailureIsCountedAndTriedAgain(t *testing.T) {
 		return 5, false, nil
 	}}})
 	require.NoError(t, in.Start(t.Context()))
-	soon(t, "success", func() bool { return metric(t, in.registry, "job_runs_total", "job", "fails", "outcome", "success") > 0 })
+	soon(t, "success", func() bool { return metric(t, in.registry, "job_runs_total", "job_name", "fails", "outcome", "success") > 0 })
 	soon(t, "failures in the queue", func() bool {
-		return metric(t, in.registry, "job_queue", "job", "fails", "state", "discarded") >= 2
+		return metric(t, in.registry, "job_queue", "job_name", "fails", "state", "discarded") >= 2
 	})
 	require.NoError(t, in.Shutdown(t.Context()))
-	require.InDelta(t, 2, metric(t, in.registry, "job_runs_total", "job", "fails", "outcome", "failure"), 0)
-	require.GreaterOrEqual(t, metric(t, in.registry, "job_items_total", "job", "fails"), 5.)
-	require.InDelta(t, time.Now().Unix(), metric(t, in.registry, "job_last_success_timestamp_seconds", "job", "fails"), 60)
+	require.InDelta(t, 2, metric(t, in.registry, "job_runs_total", "job_name", "fails", "outcome", "failure"), 0)
+	require.GreaterOrEqual(t, metric(t, in.registry, "job_items_total", "job_name", "fails"), 5.)
+	require.InDelta(t, time.Now().Unix(), metric(t, in.registry, "job_last_success_timestamp_seconds", "job_name", "fails"), 60)
 }
 
 func TestMoreToDoIsDoneAtOnce(t *testing.T) {
@@ -203,7 +203,7 @@ func TestTimeout(t *testing.T) {
 		return 0, false, ctx.Err()
 	}}})
 	require.NoError(t, in.Start(t.Context()))
-	soon(t, "it is ended", func() bool { return metric(t, in.registry, "job_runs_total", "job", "hangs", "outcome", "failure") > 0 })
+	soon(t, "it is ended", func() bool { return metric(t, in.registry, "job_runs_total", "job_name", "hangs", "outcome", "failure") > 0 })
 }
 
 // mail is a job that is inserted.
@@ -254,8 +254,8 @@ func TestInsertedWithTheTransaction(t *testing.T) {
 	require.Equal(t, "committed", <-m.sent)
 	require.NoError(t, in.Insert(t.Context(), mail{"flaky"}, nil))
 	require.Equal(t, "flaky", <-m.sent, "it is tried again")
-	soon(t, "success", func() bool { return metric(t, in.registry, "job_runs_total", "job", "mail", "outcome", "success") == 2 })
-	require.InDelta(t, 1, metric(t, in.registry, "job_runs_total", "job", "mail", "outcome", "failure"), 0)
+	soon(t, "success", func() bool { return metric(t, in.registry, "job_runs_total", "job_name", "mail", "outcome", "success") == 2 })
+	require.InDelta(t, 1, metric(t, in.registry, "job_runs_total", "job_name", "mail", "outcome", "failure"), 0)
 }
 
 // TestKilledInstance leaves behind what an instance that was killed in the middle of a job does.
