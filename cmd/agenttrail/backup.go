@@ -146,9 +146,14 @@ func keepOwner(dir string) error {
 	if !ok || os.Geteuid() != 0 {
 		return nil
 	}
-	return filepath.WalkDir(dir, func(file string, _ fs.DirEntry, err error) error {
+	root, err := os.OpenRoot(dir) // Root must not be led out of it.
+	if err != nil {
+		return fmt.Errorf("open folder of journal: %w", err)
+	}
+	defer root.Close()
+	return fs.WalkDir(root.FS(), ".", func(file string, _ fs.DirEntry, err error) error {
 		if err == nil {
-			err = os.Lchown(file, int(owner.Uid), int(owner.Gid))
+			err = root.Lchown(file, int(owner.Uid), int(owner.Gid))
 		}
 		return err
 	})
