@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -125,9 +127,36 @@ func (d *databases) lockJournals(ctx context.Context, drain time.Duration, logs 
 			return nil, errors.Join(explainLocked(dir, err), unlock())
 		}
 		locks, there = append(locks, lock), append(there, dir)
+		if err := keepOwner(dir); err != nil {
+			return nil, errors.Join(err, unlock())
+		}
 	}
 	d.journals = there
 	return unlock, nil
+}
+
+// keepOwner gives files that root has made in a folder to its owner: the collector that is to go on with them may be another
+// user.
+func keepOwner(dir string) error {
+	st, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("look for owner of journal: %w", err)
+	}
+	owner, ok := st.Sys().(*syscall.Stat_t)
+	if !ok || os.Geteuid() != 0 {
+		return nil
+	}
+	root, err := os.OpenRoot(dir) // Root must not be led out of it.
+	if err != nil {
+		return fmt.Errorf("open folder of journal: %w", err)
+	}
+	defer root.Close()
+	return fs.WalkDir(root.FS(), ".", func(file string, _ fs.DirEntry, err error) error {
+		if err == nil {
+			err = root.Lchown(file, int(owner.Uid), int(owner.Gid))
+		}
+		return err
+	})
 }
 
 func explainLocked(dir string, err error) error {

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -97,6 +98,30 @@ func TestBackupAndRestore(t *testing.T) {
 	require.Equal(t, "998.5", a.at("available"), a.text)
 
 	in.restoreBeside(t, filepath.Join(work, "backups", "monday"))
+}
+
+// A backup that root makes leaves a journal to the user whose it is.
+func TestBackupKeepsOwner(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	owner := os.Geteuid()
+	if owner == 0 {
+		owner = 65532
+		require.NoError(t, os.Chown(dir, owner, owner))
+	}
+	to := filepath.Join(t.TempDir(), "b")
+	deadLetters(t, dir)
+	command(t, 0, "backup", "--to", to, "--only", "journal", "--journal", dir)
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.NotEmpty(t, entries)
+	for _, e := range entries {
+		st, err := e.Info()
+		require.NoError(t, err)
+		require.EqualValues(t, owner, st.Sys().(*syscall.Stat_t).Uid, e.Name())
+	}
+	require.Contains(t, command(t, 0, "restore", "--from", to, "--check"), "is whole")
+	require.Contains(t, command(t, 1, "backup", "--to", to+"2", "--only", "journal", "--journal", dir+".missing"), "there is no journal at")
 }
 
 // restoreBeside restores single parts of a backup into servers that are named, which are in use otherwise.
