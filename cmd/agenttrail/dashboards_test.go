@@ -253,7 +253,7 @@ func (a *asker) column(t *testing.T, source, text string) (list []string) {
 		require.NoError(t, rows.Err())
 		return list
 	}
-	for _, line := range strings.Split(a.in.query(t, text), "\n") {
+	for line := range strings.SplitSeq(a.in.query(t, text), "\n") {
 		value, _, _ := strings.Cut(line, "\t")
 		list = append(list, value)
 	}
@@ -273,9 +273,9 @@ func clickHouseOf(up int) int {
 
 // figure is what the table says of a dashboard.
 type figure struct {
-	title, slowestPanel    string
-	panels, queries, tries int
-	slowest                time.Duration
+	title, slowestPanel string
+	panels, queries     int
+	slowest             time.Duration
 }
 
 // testDashboards asks every variable and every panel: with all chosen, each must have rows; with one value, each must answer.
@@ -294,7 +294,7 @@ func testDashboards(t *testing.T, in *instance, prom *promtest.Server) {
 			if in.PID != 0 {
 				a.chPID = clickHouseOf(in.PID)
 			}
-			missing := map[string]string{}
+			var missing map[string]string
 			for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Second) {
 				a.to = time.Now()
 				f.panels, f.queries = 0, 0
@@ -424,18 +424,18 @@ func choices(d grafana.Dashboard, all map[string]grafana.Value) (list []map[stri
 
 // single chooses the first value of everything.
 func single(d grafana.Dashboard, all map[string]grafana.Value) []map[string]grafana.Value {
-	values, any := map[string]grafana.Value{}, false
+	values, several := map[string]grafana.Value{}, false
 	for _, v := range d.Variables {
 		value := all[v.Name]
 		if v.All {
-			value, any = grafana.Value{Options: value.Options[:1]}, true
+			value, several = grafana.Value{Options: value.Options[:1]}, true
 		}
 		if v.Type == "query" {
 			value.Options = value.Options[:1]
 		}
 		values[v.Name] = value
 	}
-	if !any {
+	if !several {
 		return nil
 	}
 	return []map[string]grafana.Value{values}

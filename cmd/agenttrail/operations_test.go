@@ -11,7 +11,7 @@ var operationsData = flag.String("operations-data", "", "data folder of an \"age
 
 // TestOperations looks at a running demo as operators do: with the queries of every dashboard, and with a real Prometheus
 // that has our rules. "make test" prints the table.
-func TestOperations(t *testing.T) {
+func TestOperations(t *testing.T) { //nolint:tparallel // One after the other, since what a query takes is measured.
 	t.Parallel()
 	in := &instance{dir: *operationsData}
 	if *operationsData != "" {

@@ -185,7 +185,6 @@ func hidden() property          { return property{"custom.hidden", true} }
 func colored(c string) property {
 	return property{"color", map[string]any{"mode": "fixed", "fixedColor": c}}
 }
-func named(display string) property { return property{"displayName", display} }
 
 // to makes a cell a link.
 func to(title, url string) property {

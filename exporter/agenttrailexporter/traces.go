@@ -34,8 +34,8 @@ func (e *agentExporter) pushTraces(ctx context.Context, td ptrace.Traces) error 
 			sink.Sink = batch
 			return w.mapper.Traces(&w.traces, received, sink)
 		},
-		stored: func() { e.telemetry.ran(sink.runs) },
-		done: func(w *worker) { w.traces.Reset() },
+		stored: func() { e.telemetry.ran(sink.runs) }, //nolint:contextcheck // Metrics need none.
+		done:   func(w *worker) { w.traces.Reset() },
 	})
 }
 

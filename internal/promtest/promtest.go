@@ -34,7 +34,10 @@ const (
 const startTimeout = 2 * time.Minute
 
 // Promtool builds promtool and returns its path.
-func Promtool(tb testing.TB) string { return build(tb, "promtool") }
+func Promtool(tb testing.TB) string {
+	tb.Helper()
+	return build(tb, "promtool")
+}
 
 // build makes a program in a folder of the test's own. What it is made of comes from the build cache.
 func build(tb testing.TB, name string) string {

@@ -156,7 +156,9 @@ func TestFailureIsCountedAndTriedAgain(t *testing.T) {
 		return 5, false, nil
 	}}})
 	require.NoError(t, in.Start(t.Context()))
-	soon(t, "success", func() bool { return metric(t, in.registry, "job_runs_total", "job_name", "fails", "outcome", "success") > 0 })
+	soon(t, "success", func() bool {
+		return metric(t, in.registry, "job_runs_total", "job_name", "fails", "outcome", "success") > 0
+	})
 	soon(t, "failures in the queue", func() bool {
 		return metric(t, in.registry, "job_queue", "job_name", "fails", "state", "discarded") >= 2
 	})
@@ -203,7 +205,9 @@ func TestTimeout(t *testing.T) {
 		return 0, false, ctx.Err()
 	}}})
 	require.NoError(t, in.Start(t.Context()))
-	soon(t, "it is ended", func() bool { return metric(t, in.registry, "job_runs_total", "job_name", "hangs", "outcome", "failure") > 0 })
+	soon(t, "it is ended", func() bool {
+		return metric(t, in.registry, "job_runs_total", "job_name", "hangs", "outcome", "failure") > 0
+	})
 }
 
 // mail is a job that is inserted.
@@ -254,7 +258,9 @@ func TestInsertedWithTheTransaction(t *testing.T) {
 	require.Equal(t, "committed", <-m.sent)
 	require.NoError(t, in.Insert(t.Context(), mail{"flaky"}, nil))
 	require.Equal(t, "flaky", <-m.sent, "it is tried again")
-	soon(t, "success", func() bool { return metric(t, in.registry, "job_runs_total", "job_name", "mail", "outcome", "success") == 2 })
+	soon(t, "success", func() bool {
+		return metric(t, in.registry, "job_runs_total", "job_name", "mail", "outcome", "success") == 2
+	})
 	require.InDelta(t, 1, metric(t, in.registry, "job_runs_total", "job_name", "mail", "outcome", "failure"), 0)
 }
 
