@@ -219,6 +219,17 @@ func ExampleClient_Differences() {
 	}
 }
 
+// What is below its target, and what to do about it.
+func ExampleClient_Coverage() {
+	card, err := connect().Coverage(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, check := range card.Worst() {
+		fmt.Println(check.Check, check.Evidence, check.Remedy)
+	}
+}
+
 // Somebody else decides about large corrections.
 func ExampleClient_ApproveAdjustment() {
 	ctx, client := context.Background(), connect()

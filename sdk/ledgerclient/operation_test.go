@@ -167,7 +167,8 @@ func everything() map[string]func(context.Context, *ledgerclient.Client) error {
 			"cancelTopUp": func(ctx context.Context, c *client) error { return second(c.CancelTopUp(ctx, id)) },
 			"refundTopUp": func(ctx context.Context, c *client) error { return second(c.RefundTopUp(ctx, id, &n, text)) },
 		},
-		{ // Reconciliation, audit.
+		{ // Coverage, reconciliation, audit.
+			"getCoverage": func(ctx context.Context, c *client) error { return second(c.Coverage(ctx)) },
 			"listDifferences": func(ctx context.Context, c *client) error {
 				return all(c.Differences(ctx, ledger.ReconFilter{State: ledger.ReconDrift, Open: true, ExecutionID: text, From: at, Until: at}))
 			},
