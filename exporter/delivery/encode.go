@@ -37,14 +37,6 @@ type framer struct {
 	buf    []byte // One of them, before compression.
 }
 
-func newFramer(m frame.Method) (*framer, error) {
-	frames, err := frame.NewEncoder(m)
-	if err != nil {
-		return nil, err
-	}
-	return &framer{frames: frames, buf: make([]byte, 0, frameBytes)}, nil
-}
-
 // body is that of an INSERT, in chunks: a block may be large, and would be copied often while it grows in one piece.
 // Who uses it has a share, because a request that was given up may go on to read it for a while.
 type body struct {
@@ -129,7 +121,11 @@ func (e *encoder) framer() (*framer, error) {
 	if f, ok := e.framers.Get().(*framer); ok {
 		return f, nil
 	}
-	return newFramer(e.method)
+	frames, err := frame.NewEncoder(e.method)
+	if err != nil {
+		return nil, err
+	}
+	return &framer{frames: frames, buf: make([]byte, 0, frameBytes)}, nil
 }
 
 // body makes the body of an INSERT of the rows of a table. The caller has a share.
