@@ -60,7 +60,7 @@ func TestStatisticsAfterTheDemo(t *testing.T) {
 		require.Equal(t, http.StatusOK, resp.StatusCode)
 		time.Sleep(100 * time.Millisecond)
 	}
-	require.NoError(t, engine.Signal(syscall.SIGCONT))
+	require.NoError(t, engine.Kill()) // Another one takes its place.
 	require.NoError(t, <-ended, "%s", output)
 	conn := connectPostgres(t, in.Postgres)
 	deadline := time.Now().Add(time.Minute)
