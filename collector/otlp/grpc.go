@@ -9,13 +9,16 @@ import (
 	"go.opentelemetry.io/collector/config/configgrpc"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/mem"
 )
 
 // newGRPC makes a server whose messages are bytes.
 func (r *otlpReceiver) newGRPC(ctx context.Context, cfg *configgrpc.ServerConfig, host component.Host) (*grpc.Server, error) {
+	buffers := &bufferPool{}
 	server, err := cfg.ToServer(ctx, host.GetExtensions(), r.set.TelemetrySettings,
-		configgrpc.WithGrpcServerOption(grpc.ForceServerCodecV2(rawCodec{})))
+		configgrpc.WithGrpcServerOption(grpc.ForceServerCodecV2(rawCodec{buffers})),
+		configgrpc.WithGrpcServerOption(experimental.BufferPool(buffers)))
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +82,7 @@ func (m *rawMessage) free() {
 }
 
 // rawCodec leaves messages as they are.
-type rawCodec struct{}
+type rawCodec struct{ buffers mem.BufferPool }
 
 var _ encoding.CodecV2 = rawCodec{}
 
@@ -95,11 +98,11 @@ func (rawCodec) Marshal(v any) (mem.BufferSlice, error) {
 }
 
 // Unmarshal implements [encoding.CodecV2].
-func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
+func (c rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	m, ok := v.(*rawMessage)
 	if !ok {
 		return fmt.Errorf("BUG: unmarshal %T", v)
 	}
-	m.buffer = data.MaterializeToBuffer(mem.DefaultBufferPool())
+	m.buffer = data.MaterializeToBuffer(c.buffers)
 	return nil
 }

@@ -102,19 +102,23 @@ func (s *segment) load() (*held, error) {
 	if h := s.inMemory(); h != nil {
 		return h, nil
 	}
-	records, memory, err := s.j.Load()
+	loaded, err := s.j.Load()
 	if err != nil {
 		return nil, err
 	}
+	memory := loaded.Bytes
 	s.w.gate.add(memory)
 	may, evicted := s.w.loader.keep(s, memory)
 	for _, e := range evicted {
 		e.spill()
 	}
 	if !may {
-		return newHeld(records, func() { s.w.gate.add(-memory) }), nil
+		return newHeld(loaded.Records, func() {
+			s.w.gate.add(-memory)
+			loaded.Release()
+		}), nil
 	}
-	h := newHeld(records, nil)
+	h := newHeld(loaded.Records, loaded.Release)
 	s.hold(h, memory)
 	return h.share(), nil
 }

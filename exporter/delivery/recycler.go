@@ -57,7 +57,7 @@ func (r *recycler) put(b *[]byte) {
 type held struct {
 	records [][]byte
 	shares  atomic.Int32
-	gone    func() // nil: the collector of garbage does it.
+	gone    func()
 }
 
 func newHeld(records [][]byte, gone func()) *held {
@@ -72,7 +72,7 @@ func (h *held) share() *held {
 }
 
 func (h *held) release() {
-	if h.shares.Add(-1) == 0 && h.gone != nil {
+	if h.shares.Add(-1) == 0 {
 		h.gone()
 	}
 }

@@ -301,6 +301,9 @@ func grow(b []byte, n int) []byte {
 	return append(b, make([]byte, n)...)[:len(b)]
 }
 
+// canUnpack reports whether data can be raw bytes, compressed: LZ4 cannot shrink them to less than a 256th.
+func canUnpack(data []byte, raw int) bool { return raw > 0 && raw <= 256*(len(data)+1) }
+
 // unpack returns the raw data, in dst if it has room and data is compressed.
 func unpack(dst, data []byte, encoding byte, raw int) ([]byte, error) {
 	switch encoding {
@@ -310,7 +313,7 @@ func unpack(dst, data []byte, encoding byte, raw int) ([]byte, error) {
 		}
 		return data, nil
 	case encodingLZ4:
-		if raw == 0 || raw > 256*(len(data)+1) { // LZ4 cannot shrink that much.
+		if !canUnpack(data, raw) {
 			return nil, errors.New("the data has a wrong length")
 		}
 		dst = grow(dst[:0], raw)[:raw]

@@ -46,6 +46,7 @@ type Journal struct {
 	pieces [][]byte   // Reused.
 	batch  []*request // Reused.
 
+	readPool sync.Pool // Of *[]byte, for readMemory.
 	requests sync.Pool // Of *request. Not of all journals: a channel stays in the bubble of its test.
 
 	spare spare

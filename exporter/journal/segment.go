@@ -81,24 +81,39 @@ func (s *Segment) Spill() {
 
 // Each reads the records back, in order, with their index. Records that cannot be read are skipped; if they became
 // unreadable after Open or Append, that is reported. data is valid during the call.
-func (s *Segment) Each(fn func(i int, data []byte) error) error { return s.each(false, fn) }
+func (s *Segment) Each(fn func(i int, data []byte) error) error { return s.each(nil, fn) }
 
-// Load is [Segment.Each] with records that stay valid. Those that cannot be read are nil. bytes is what all of them
-// take of the memory.
-func (s *Segment) Load() (records [][]byte, bytes int64, err error) {
-	records = make([][]byte, s.count)
-	if err := s.each(true, func(i int, data []byte) error {
-		records[i] = data
-		bytes += int64(len(data))
-		return nil
-	}); err != nil {
-		return nil, 0, err
-	}
-	return records, bytes, nil
+// Loaded is the records of a segment in memory.
+type Loaded struct {
+	Records [][]byte // By index; nil if they cannot be read.
+	Bytes   int64    // What all of them take of the memory.
+
+	memory readMemory
 }
 
-// each does the work of Each and, if the data is to stay valid, of Load.
-func (s *Segment) each(stay bool, fn func(i int, data []byte) error) error {
+// Release gives the memory back: nobody may look at the records any more.
+func (l *Loaded) Release() {
+	l.Records = nil
+	l.memory.release()
+}
+
+// Load is [Segment.Each] with records that stay valid until they are released. Those that are not are left to the
+// collector of garbage.
+func (s *Segment) Load() (*Loaded, error) {
+	l := &Loaded{Records: make([][]byte, s.count), memory: readMemory{pool: &s.j.readPool}}
+	if err := s.each(&l.memory, func(i int, data []byte) error {
+		l.Records[i] = data
+		l.Bytes += int64(len(data))
+		return nil
+	}); err != nil {
+		l.Release()
+		return nil, err
+	}
+	return l, nil
+}
+
+// each does the work of Each and, if the data is to stay valid in a memory, of Load.
+func (s *Segment) each(stay *readMemory, fn func(i int, data []byte) error) error {
 	name := s.j.segmentName(s.Number)
 	src, err := openSource(s.j.fs, name)
 	if err != nil {
@@ -132,12 +147,19 @@ func (s *Segment) read(src *source, name string, fn func(i int, data []byte) err
 		if _, skip := s.skip[it.head.index]; skip {
 			return nil
 		}
+		if it.head.encoding != encodingNone && src.whole != nil && canUnpack(it.data, int(it.head.raw)) {
+			raw = src.whole.room(int(it.head.raw))
+		}
 		data, damage := unpack(raw, it.data, it.head.encoding, int(it.head.raw))
 		if damage != nil {
 			damages = append(damages, Damage{name, it.off, it.end - it.off, damage.Error()})
 			return nil //nolint:nilerr // It is reported.
 		}
-		if it.head.encoding != encodingNone && !src.whole {
+		switch {
+		case it.head.encoding == encodingNone:
+		case src.whole != nil:
+			src.whole.take(len(data))
+		default:
 			raw = data
 		}
 		return fn(int(it.head.index), data)

@@ -16,8 +16,8 @@ type source struct {
 	buf  []byte
 	at   int64 // Offset of buf.
 
-	// whole: the file is read in one piece, and what bytes returns stays valid.
-	whole bool
+	// whole: the file is read in one piece into this memory, and what bytes returns stays valid as long as that does.
+	whole *readMemory
 }
 
 func openSource(fs FS, name string) (*source, error) {
@@ -41,10 +41,12 @@ func (s *source) bytes(off int64, n int) ([]byte, error) {
 		return s.buf[off-s.at:][:n], nil
 	}
 	want := int(min(int64(max(n, sourceChunk)), s.size-off))
-	if s.whole {
+	switch {
+	case s.whole != nil:
 		want = int(s.size - off)
-	}
-	if cap(s.buf) < want || s.whole {
+		s.buf = s.whole.room(want)
+		s.whole.take(want)
+	case cap(s.buf) < want:
 		s.buf = make([]byte, want)
 	}
 	s.buf, s.at = s.buf[:want], off
