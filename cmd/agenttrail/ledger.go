@@ -12,7 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/agenttrail/agenttrail/coverage"
 	"github.com/agenttrail/agenttrail/ledger/httpapi"
@@ -132,19 +131,18 @@ func (s *ledgerService) Start(ctx context.Context) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	var tracing *sdktrace.TracerProvider
 	settings := httpapi.Settings{
 		Logger: s.logger, Registry: registry, Version: version,
 		MaxBodyBytes: s.cfg.Requests.MaxBodyBytes, MaxInFlight: s.cfg.Requests.MaxInFlight,
 		MaxInFlightPerKey: s.cfg.Requests.MaxInFlightPerKey, RequestTimeout: s.cfg.Requests.Timeout,
 	}
 	if s.cfg.Telemetry.OTLPEndpoint != "" {
-		var err error
-		if tracing, err = newLedgerTracing(ctx, s.cfg.Telemetry.OTLPEndpoint, s.cfg.Telemetry.Environment); err != nil {
+		trail, err := newLedgerTrail(ctx, s.cfg.Telemetry.OTLPEndpoint, s.cfg.Telemetry.Environment, s.logger)
+		if err != nil {
 			return err
 		}
-		settings.Tracer = tracing
-		s.started = append(s.started, shutdownTracing(tracing))
+		settings.Tracer, settings.Trail = trail.TracerProvider(), trail
+		s.started = append(s.started, shutdownTrail(trail))
 	}
 	adjustOver, err := s.cfg.Reconciliation.adjustOver()
 	if err != nil {
@@ -219,14 +217,4 @@ func (s *ledgerService) drain(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	return nil
-}
-
-// shutdownTracing sends what is left. A collector that is away does not make the stop of the ledger fail.
-func shutdownTracing(t *sdktrace.TracerProvider) func(context.Context) error {
-	return func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-		defer cancel()
-		_ = t.Shutdown(ctx)
-		return nil
-	}
 }

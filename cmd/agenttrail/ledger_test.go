@@ -253,6 +253,14 @@ func TestUpServesTheLedger(t *testing.T) {
 	}
 	require.Equal(t, "0", in.query(t, "SELECT count() FROM agenttrail.RequestLog WHERE toString(tuple(*)) LIKE '%payer@example.com%' OR toString(tuple(*)) LIKE '%payer\\%40example%'"), "the query is in no span")
 
+	// A request without a valid key is in SecurityEvents, tied to its span, and what the program itself needs in SystemMetrics.
+	stranger, err := askLedger(t.Context(), in.Ledger, "at_nonsense", http.MethodGet, "/v1/users", "", nil)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusUnauthorized, stranger.status)
+	in.answers(t, "auth.denied\tdenied\tGET /v1/users\t127.0.0.1\t401",
+		"SELECT type, outcome, resource, ipAddress, httpStatus FROM agenttrail.SecurityEvents AS e JOIN agenttrail.RequestLog AS r USING (traceId, spanId) WHERE component = 'agenttrail-ledger' FORMAT TSV")
+	in.answers(t, "1", "SELECT count() > 0 FROM agenttrail.SystemMetrics WHERE component = 'agenttrail-ledger' AND metric = 'go.goroutine.count'")
+
 	// A failure of the service's own is in SystemErrors: somebody keeps its table locked for too long.
 	conn, err := pgx.Connect(t.Context(), in.Postgres)
 	require.NoError(t, err)

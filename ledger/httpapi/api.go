@@ -18,6 +18,7 @@ import (
 
 	"github.com/agenttrail/agenttrail/coverage"
 	"github.com/agenttrail/agenttrail/ledger"
+	agenttrail "github.com/agenttrail/agenttrail/sdk"
 )
 
 // Limits of requests.
@@ -40,6 +41,9 @@ type Settings struct {
 	Registry *prometheus.Registry
 	// Tracer gets a server span per request; nil makes none.
 	Tracer trace.TracerProvider
+	// Trail gets a security event per request that was refused for who sent it, and of what was done to API keys; nil has
+	// none.
+	Trail *agenttrail.Trail
 	// Version is the version of the program.
 	Version string
 

@@ -37,6 +37,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { //nolint:conte
 			status = statusClientClosed
 		}
 		route := routeOf(r.Pattern)
+		a.recordRefusal(ctx, r, route)
 		endSpan(span, r.Method, route, status)
 		a.metrics.request(r.Method, route, status, time.Since(began))
 		if req.failed != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/agenttrail/agenttrail/ledger"
+	agenttrail "github.com/agenttrail/agenttrail/sdk"
 )
 
 // KeyPath names an API key.
@@ -41,6 +42,7 @@ func (a *API) registerKeys() {
 		if err != nil {
 			return nil, err
 		}
+		a.recordKey(ctx, agenttrail.SecurityKeyCreated, k.Key)
 		return reply(ctx, http.StatusCreated, "/v1/keys/"+k.Key.ID.String(), 0, k), nil
 	})
 
@@ -83,6 +85,7 @@ func (a *API) registerKeys() {
 		if err != nil {
 			return nil, err
 		}
+		a.recordKey(ctx, agenttrail.SecurityKeyRevoked, k)
 		return reply(ctx, http.StatusOK, "", 0, k), nil
 	})
 
@@ -104,6 +107,7 @@ func (a *API) registerKeys() {
 		if err != nil {
 			return nil, err
 		}
+		a.recordKey(ctx, agenttrail.SecurityKeyRotated, k.Key)
 		return reply(ctx, http.StatusCreated, "/v1/keys/"+k.Key.ID.String(), 0, k), nil
 	})
 }

@@ -6,18 +6,22 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/agenttrail/agenttrail/ledger"
 	"github.com/agenttrail/agenttrail/ledger/httpapi"
+	agenttrail "github.com/agenttrail/agenttrail/sdk"
 )
 
 // TestSpans checks what the spans of requests say, and what they do not.
@@ -83,6 +87,87 @@ func TestSpans(t *testing.T) {
 	w.do(t, call{method: "GET", path: "/healthz"})
 	w.do(t, call{method: "GET", path: "/metrics"})
 	require.Len(t, recorder.Ended(), before, "probes make no spans")
+}
+
+// emitted keeps log records.
+type emitted struct {
+	mu      sync.Mutex
+	records []sdklog.Record
+}
+
+func (e *emitted) Enabled(context.Context, sdklog.EnabledParameters) bool { return true }
+
+func (e *emitted) OnEmit(_ context.Context, r *sdklog.Record) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.records = append(e.records, r.Clone())
+	return nil
+}
+
+func (*emitted) ForceFlush(context.Context) error { return nil }
+func (*emitted) Shutdown(context.Context) error   { return nil }
+
+// take returns what was emitted since the last call, as lines of severity, type, outcome, actor, user and resource.
+func (e *emitted) take() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var lines []string
+	for _, r := range e.records {
+		attrs := map[string]string{}
+		r.WalkAttributes(func(kv attribute.KeyValue) bool {
+			attrs[string(kv.Key)] = kv.Value.AsString()
+			return true
+		})
+		lines = append(lines, strings.Join([]string{
+			attrs["agenttrail.security.severity"], attrs["agenttrail.security.type"], attrs["agenttrail.security.outcome"],
+			attrs["agenttrail.security.actor"], attrs["agenttrail.user.id"], attrs["agenttrail.security.resource"], attrs["agenttrail.client.address"],
+		}, " "))
+	}
+	e.records = nil
+	return lines
+}
+
+// TestSecurityEvents checks what is told of requests that are refused for who sends them, and of keys.
+func TestSecurityEvents(t *testing.T) {
+	t.Parallel()
+	var events emitted
+	trail, err := agenttrail.Init(t.Context(), agenttrail.WithProviders(agenttrail.Providers{
+		Tracer: sdktrace.NewTracerProvider(), Logger: sdklog.NewLoggerProvider(sdklog.WithProcessor(&events)), Meter: metricnoop.NewMeterProvider(),
+	}))
+	require.NoError(t, err)
+	w := setup(t, func(s *httpapi.Settings) { s.Trail = trail })
+	c := w.customer(t)
+	admin, own := "key:"+w.idOf(t, w.admin).String(), "key:"+w.idOf(t, c.key).String()
+	events.take()
+	const from = " 127.0.0.1"
+	denied := func(actor, user, resource string) []string {
+		return []string{"warning auth.denied denied " + actor + " " + user + " " + resource + from}
+	}
+
+	for _, secret := range []string{"nonsense", w.revoked, w.expired} {
+		require.Equal(t, http.StatusUnauthorized, w.do(t, call{method: "GET", path: "/v1/users/" + c.user, key: secret}).status)
+		require.Equal(t, denied("", "", "GET /v1/users/{userId}"), events.take(), secret)
+	}
+	require.Equal(t, http.StatusForbidden, w.do(t, call{method: "GET", path: "/v1/keys", key: c.key}).status)
+	require.Equal(t, denied(own, c.user, "GET /v1/keys"), events.take())
+
+	create := call{method: "POST", path: "/v1/keys", key: w.admin, body: map[string]any{"name": "new", "scopes": []string{"execute"}, "userId": c.user}}
+	setHeader(&create, "Idempotency-Key", "once")
+	made := w.must(t, create)
+	key := "key:" + made.text1("key", "id")
+	require.Equal(t, []string{"info key.created success " + admin + " " + c.user + " " + key + " "}, events.take())
+	require.Equal(t, "true", w.must(t, create).header.Get("Idempotency-Replayed"))
+	require.Empty(t, events.take(), "nothing was done a second time")
+	rotated := w.must(t, call{method: "POST", path: "/v1/keys/" + made.text1("key", "id") + "/rotate", key: w.admin})
+	key = "key:" + rotated.text1("key", "id")
+	require.Equal(t, []string{"info key.rotated success " + admin + " " + c.user + " " + key + " "}, events.take())
+	w.must(t, call{method: "POST", path: "/v1/keys/" + rotated.text1("key", "id") + "/revoke", key: w.admin})
+	require.Equal(t, []string{"info key.revoked success " + admin + " " + c.user + " " + key + " "}, events.take())
+
+	w.captured(t, c, "1")
+	require.Equal(t, http.StatusForbidden, w.do(t, w.authorizeCall(c, map[string]any{"amount": "51"})).status)
+	require.Equal(t, http.StatusNotFound, w.do(t, call{method: "GET", path: "/v1/holds/" + nobody, key: w.admin}).status)
+	require.Empty(t, events.take(), "what a mandate does not permit, and what is not there, are no events")
 }
 
 // brokenService hits a programming error when it is asked for users.
