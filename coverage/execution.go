@@ -19,8 +19,10 @@ const (
 	logs        = "{db}.AgentLog"
 	logsWhere   = "timestamp >= {since} AND timestamp < {until}"
 	logsSettled = "timestamp >= {since} AND timestamp < {settled}"
-	logsList    = "timestamp, serviceName, agentId, executionId, traceId, category, message"
-	newest      = "timestamp DESC"
+	// noEvent leaves out security events, which are log records as well, with the same id, and have checks of their own.
+	noEvent  = " AND id GLOBAL NOT IN (SELECT id FROM {db}.SecurityEvents WHERE timestamp >= {since})"
+	logsList = "timestamp, serviceName, agentId, executionId, traceId, category, message"
+	newest   = "timestamp DESC"
 
 	// knownRuns are the runs that rows of the window can belong to.
 	knownRuns = "(SELECT id FROM {db}.AgentExecution WHERE startedAt >= {lookback})"
@@ -55,9 +57,9 @@ var executionChecks = []Check{
 	},
 	{
 		Name: "logs_name_run", Category: ExecutionTracking, Weight: 2, Target: 0.9, Database: ClickHouse,
-		Requires: "Every log record names the run that it belongs to.",
+		Requires: "Every log record names the run that it belongs to; security events apart.",
 		Of:       "log records", Lacks: "without an execution id",
-		From: logs, Where: logsWhere, Bad: "executionId = ''", List: logsList, Order: newest,
+		From: logs, Where: logsWhere + noEvent, Bad: "executionId = ''", List: logsList, Order: newest,
 		Remedy: "Put agenttrail.execution.id on log records: the Go SDK's handler does it, other languages set it as an attribute. What a service logs outside of runs counts here, too, which is why the target leaves room.",
 	},
 	{

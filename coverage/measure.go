@@ -35,7 +35,7 @@ type Settings struct {
 
 var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 
-// Validate refuses settings that cannot be meant.
+// Validate refuses questions that cannot be meant, before any database is opened.
 func (s *Settings) Validate() error {
 	var errs []error
 	if s.Since < 0 {
@@ -48,9 +48,6 @@ func (s *Settings) Validate() error {
 		if !slices.Contains(Categories(), c) {
 			errs = append(errs, fmt.Errorf("there is no category %q: choose of %s", c, strings.Join(names(Categories()), ", ")))
 		}
-	}
-	if s.ClickHouse == nil && s.Postgres == nil {
-		errs = append(errs, errors.New("no database to ask"))
 	}
 	return errors.Join(errs...)
 }
@@ -65,7 +62,11 @@ func names(categories []Category) []string {
 
 // Measure asks every check, one after the other so that the databases have little of it, and sums up.
 func Measure(ctx context.Context, s Settings) (Scorecard, error) {
-	if err := s.Validate(); err != nil {
+	err := s.Validate()
+	if s.ClickHouse == nil && s.Postgres == nil {
+		err = errors.Join(err, errors.New("no database to ask"))
+	}
+	if err != nil {
 		return Scorecard{}, fmt.Errorf("measure coverage: %w", err)
 	}
 	if s.Since == 0 {

@@ -26,9 +26,9 @@ var userChecks = []Check{
 	},
 	{
 		Name: "user_actions_have_user", Category: UserActivity, Weight: 1, Target: 1, Database: ClickHouse,
-		Requires: "Every logged action of a user says whose it is.",
+		Requires: "Every logged action of a user says whose it is; security events apart.",
 		Of:       "actions of users", Lacks: "without a user",
-		From: logs, Where: logsWhere + " AND category = 'user_action'", Bad: "userId = ''", List: logsList, Order: newest,
+		From: logs, Where: logsWhere + " AND category = 'user_action'" + noEvent, Bad: "userId = ''", List: logsList, Order: newest,
 		Remedy: "Log actions with the identity of the request: agenttrail.user.id on the log record.",
 	},
 }

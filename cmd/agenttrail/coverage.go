@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -67,6 +66,16 @@ With --fail-under the exit code is 1 when the score of what was asked for is low
 }
 
 func (f *coverageFlags) run(cmd *cobra.Command) error {
+	settings := coverage.Settings{Database: f.database, Since: f.since}
+	for _, c := range f.categories {
+		settings.Categories = append(settings.Categories, coverage.Category(c))
+	}
+	if err := settings.Validate(); err != nil {
+		return usageError{err}
+	}
+	if f.store && len(f.categories) > 0 {
+		return usageError{errors.New("--store keeps whole scorecards, since a part would look like a fall of the rest: leave --category out")}
+	}
 	running, notRunning := readRunning(f.dir)
 	clickHouse := cmp.Or(f.clickHouse, os.Getenv(envClickHouseURL))
 	postgres := cmp.Or(f.postgres, os.Getenv(envPostgresURL))
@@ -81,10 +90,7 @@ func (f *coverageFlags) run(cmd *cobra.Command) error {
 		return usageError{err}
 	}
 	defer func() { _ = reader.Close() }() // Nothing is left to be sent.
-	settings := coverage.Settings{ClickHouse: reader, Database: f.database, Since: f.since}
-	for _, c := range f.categories {
-		settings.Categories = append(settings.Categories, coverage.Category(c))
-	}
+	settings.ClickHouse = reader
 	if postgres != "" {
 		store, err := pgstore.Open(cmd.Context(), pgstore.Settings{URL: postgres, MaxConns: 2})
 		if err != nil {
@@ -92,9 +98,6 @@ func (f *coverageFlags) run(cmd *cobra.Command) error {
 		}
 		defer store.Close()
 		settings.Postgres = store
-	}
-	if err := settings.Validate(); err != nil {
-		return usageError{err}
 	}
 	card, err := coverage.Measure(cmd.Context(), settings)
 	if err != nil {
@@ -105,8 +108,10 @@ func (f *coverageFlags) run(cmd *cobra.Command) error {
 	if err := f.print(cmd, card, before); err != nil {
 		return err
 	}
-	if err := f.keep(cmd.Context(), reader, card); err != nil {
-		return err
+	if f.store {
+		if err := reader.PublishCoverage(cmd.Context(), card); err != nil {
+			return fmt.Errorf("store coverage: %w", err)
+		}
 	}
 	return f.judge(card)
 }
@@ -119,21 +124,6 @@ func (f *coverageFlags) print(cmd *cobra.Command, card, before coverage.Scorecar
 		return out.Encode(card)
 	}
 	return printScorecard(cmd.OutOrStdout(), card, before)
-}
-
-// keep stores a scorecard of everything: a part would look like a fall of the rest.
-func (f *coverageFlags) keep(ctx context.Context, reader *chread.Reader, card coverage.Scorecard) error {
-	switch {
-	case !f.store:
-		return nil
-	case len(f.categories) > 0:
-		return usageError{errors.New("--store keeps whole scorecards: leave --category out")}
-	default:
-		if err := reader.PublishCoverage(ctx, card); err != nil {
-			return fmt.Errorf("store coverage: %w", err)
-		}
-		return nil
-	}
 }
 
 // judge is the verdict of --fail-under. It looks at the number as it is, not as it is shown.

@@ -72,6 +72,8 @@ func TestCoverage(t *testing.T) {
 	require.Contains(t, command(t, 1, "coverage", "--data", in.dir, "--fail-under", "10"), "below the 10 of --fail-under")
 	command(t, 0, "coverage", "--data", in.dir, "--fail-under", "3")
 	require.Contains(t, command(t, 2, "coverage", "--data", in.dir, "--category", "money"), "choose of execution_tracking")
+	require.Contains(t, command(t, 2, "coverage", "--data", t.TempDir(), "--category", "money"), "choose of execution_tracking", "also where nothing runs")
+	require.Contains(t, command(t, 2, "coverage", "--data", t.TempDir(), "--category", "error_logging", "--store"), "leave --category out")
 	require.Contains(t, command(t, 2, "coverage", "--data", in.dir, "--fail-under", "11"), "between 0 and 10")
 	require.Contains(t, command(t, 2, "coverage", "--data", in.dir, "--since", "0s"), "--since")
 	require.Contains(t, command(t, 1, "coverage", "--data", t.TempDir()), "--clickhouse-url")

@@ -24,7 +24,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { //nolint:conte
 	a.metrics.inFlight.Inc()
 	defer a.metrics.inFlight.Dec()
 	ctx, span := startSpan(a.tracer, r)
-	ctx, req := withRequest(ctx)
+	ctx, req := withRequest(ctx, r)
 	ctx, cancel := context.WithTimeout(ctx, a.settings.RequestTimeout)
 	defer cancel()
 	r = r.WithContext(ctx) //nolint:contextcheck // As above.

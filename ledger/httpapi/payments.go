@@ -128,7 +128,7 @@ func (a *API) receiveEvent(w http.ResponseWriter, r *http.Request) {
 	defer a.flight.leave()
 	ctx, cancel := context.WithTimeout(r.Context(), a.settings.RequestTimeout)
 	defer cancel()
-	ctx, _ = withRequest(ctx)
+	ctx, _ = withRequest(ctx, r)
 	r = r.WithContext(ctx)
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEventBytes))
 	if err != nil {

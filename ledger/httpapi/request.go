@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"context"
+	"net"
+	"net/http"
 
 	"github.com/google/uuid"
 
@@ -15,12 +17,18 @@ type request struct {
 	key    ledger.APIKey
 	call   *ledger.Call // of a request that writes
 	failed *Details     // the problem that was answered, if any
+
+	// Who sent it, as far as the connection and the header User-Agent tell.
+	address, userAgent string
 }
 
 type requestKey struct{}
 
-func withRequest(ctx context.Context) (context.Context, *request) {
-	r := &request{id: uuid.Must(uuid.NewV7()).String()}
+func withRequest(ctx context.Context, from *http.Request) (context.Context, *request) {
+	r := &request{id: uuid.Must(uuid.NewV7()).String(), userAgent: from.UserAgent()}
+	if host, _, err := net.SplitHostPort(from.RemoteAddr); err == nil {
+		r.address = host
+	}
 	return context.WithValue(ctx, requestKey{}, r), r
 }
 

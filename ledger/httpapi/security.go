@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/http"
 
 	"github.com/google/uuid"
@@ -12,14 +11,14 @@ import (
 	agenttrail "github.com/agenttrail/agenttrail/sdk"
 )
 
-// securityRefusals are the refusals that are security events. That a mandate does not permit a run is none: it is what
-// mandates are for, and the ledger keeps it.
+// securityRefusals are the refusals that are security events: all that are answered with 401 or 403.
 var securityRefusals = map[ledger.Code]agenttrail.SecurityType{
 	ledger.CodeUnauthenticated: agenttrail.SecurityDenied,
 	ledger.CodeKeyRevoked:      agenttrail.SecurityDenied,
 	ledger.CodeKeyExpired:      agenttrail.SecurityDenied,
 	ledger.CodeForbidden:       agenttrail.SecurityDenied,
 	ledger.CodeOwnApproval:     agenttrail.SecurityPolicyViolation,
+	ledger.CodeMandateDenied:   agenttrail.SecurityPolicyViolation,
 }
 
 // recordRefusal records a request that was refused for who sent it.
@@ -35,11 +34,11 @@ func (a *API) recordRefusal(ctx context.Context, r *http.Request, route string) 
 	}
 	e := agenttrail.SecurityEvent{
 		Type: kind, Outcome: agenttrail.OutcomeDenied, Severity: agenttrail.SeverityWarning,
-		Resource: r.Method + " " + route, Message: req.failed.problem.Title, UserAgent: r.UserAgent(),
+		Resource: r.Method + " " + route, Message: req.failed.problem.Title,
 		Details: []slog.Attr{slog.String("problem", string(code))},
 	}
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		e.ClientAddress = host
+	if code == ledger.CodeMandateDenied {
+		e.Severity = agenttrail.SeverityInfo // That is what mandates are for.
 	}
 	a.recordSecurity(ctx, e)
 }
@@ -62,7 +61,7 @@ func (a *API) recordSecurity(ctx context.Context, e agenttrail.SecurityEvent) {
 		return
 	}
 	req := requestOf(ctx)
-	e.Actor = req.actor.Principal
+	e.Actor, e.ClientAddress, e.UserAgent = req.actor.Principal, req.address, req.userAgent
 	if e.UserID == "" && req.actor.UserID != uuid.Nil {
 		e.UserID = req.actor.UserID.String()
 	}

@@ -155,19 +155,23 @@ func TestSecurityEvents(t *testing.T) {
 	setHeader(&create, "Idempotency-Key", "once")
 	made := w.must(t, create)
 	key := "key:" + made.text1("key", "id")
-	require.Equal(t, []string{"info key.created success " + admin + " " + c.user + " " + key + " "}, events.take())
+	require.Equal(t, []string{"info key.created success " + admin + " " + c.user + " " + key + from}, events.take())
 	require.Equal(t, "true", w.must(t, create).header.Get("Idempotency-Replayed"))
 	require.Empty(t, events.take(), "nothing was done a second time")
 	rotated := w.must(t, call{method: "POST", path: "/v1/keys/" + made.text1("key", "id") + "/rotate", key: w.admin})
 	key = "key:" + rotated.text1("key", "id")
-	require.Equal(t, []string{"info key.rotated success " + admin + " " + c.user + " " + key + " "}, events.take())
+	require.Equal(t, []string{"info key.rotated success " + admin + " " + c.user + " " + key + from}, events.take())
 	w.must(t, call{method: "POST", path: "/v1/keys/" + rotated.text1("key", "id") + "/revoke", key: w.admin})
-	require.Equal(t, []string{"info key.revoked success " + admin + " " + c.user + " " + key + " "}, events.take())
+	require.Equal(t, []string{"info key.revoked success " + admin + " " + c.user + " " + key + from}, events.take())
+
+	tooMuch := w.authorizeCall(c, map[string]any{"amount": "51"})
+	tooMuch.key = c.key
+	require.Equal(t, http.StatusForbidden, w.do(t, tooMuch).status)
+	require.Equal(t, []string{"info policy.violation denied " + own + " " + c.user + " POST /v1/authorizations" + from}, events.take())
 
 	w.captured(t, c, "1")
-	require.Equal(t, http.StatusForbidden, w.do(t, w.authorizeCall(c, map[string]any{"amount": "51"})).status)
 	require.Equal(t, http.StatusNotFound, w.do(t, call{method: "GET", path: "/v1/holds/" + nobody, key: w.admin}).status)
-	require.Empty(t, events.take(), "what a mandate does not permit, and what is not there, are no events")
+	require.Empty(t, events.take())
 }
 
 // brokenService hits a programming error when it is asked for users.
