@@ -128,7 +128,7 @@ func (s *Settings) segmentBytes() int64 { return s.MaxQueueBytes / 8 }
 
 // waitingBytes is how many bytes of closed segments are kept in memory. The rest is for requests on their way, the
 // open segment, and segments that are read back.
-func (s *Settings) waitingBytes() int64 { return s.MaxQueueBytes * 3 / 8 }
+func (s *Settings) waitingBytes() int64 { return s.MaxQueueBytes / 2 }
 
 // loadedBytes is how many bytes of segments that were read back are kept for their other tables: a whole one, with the
 // request that it was closed for.
