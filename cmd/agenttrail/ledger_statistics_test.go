@@ -62,6 +62,7 @@ func TestStatisticsAfterTheDemo(t *testing.T) {
 	}
 	require.NoError(t, engine.Kill()) // Another one takes its place.
 	require.NoError(t, <-ended, "%s", output)
+	require.Contains(t, output.String(), "live runs)", "all of them became selectable")
 	conn := connectPostgres(t, in.Postgres)
 	deadline := time.Now().Add(time.Minute)
 	for _, s := range statistics {

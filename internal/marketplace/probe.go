@@ -18,11 +18,13 @@ type probe struct {
 	mu      sync.Mutex
 	waiting map[string]time.Time // End of the run by its id.
 	seen    []time.Duration
+	stop    func() // nil until it asks.
 }
 
 const (
 	probeInterval = 25 * time.Millisecond
 	probeBatch    = 500
+	overdueAfter  = 5 * time.Second
 )
 
 func newProbe(click driver.Conn) *probe {
@@ -33,6 +35,50 @@ func (p *probe) watch(id string, end time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.waiting[id] = end
+}
+
+// start begins to ask. It goes on until close, also while nothing is emitted any more: the last runs become selectable then.
+func (p *probe) start(ctx context.Context) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stop != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var asking sync.WaitGroup
+	asking.Go(func() { p.run(ctx) })
+	p.stop = func() { cancel(); asking.Wait() }
+}
+
+// close ends the asking.
+func (p *probe) close() {
+	p.mu.Lock()
+	stop := p.stop
+	p.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+}
+
+// settle waits until all runs that have ended are selectable, but not for long.
+func (p *probe) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, overdueAfter)
+	defer cancel()
+	tick := time.NewTicker(probeInterval)
+	defer tick.Stop()
+	for {
+		p.mu.Lock()
+		waits := p.stop != nil && len(p.waiting) > 0
+		p.mu.Unlock()
+		if !waits {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 func (p *probe) run(ctx context.Context) {
@@ -87,19 +133,24 @@ func (p *probe) ask(ctx context.Context) {
 // latencyStats sums up the probe's measurements.
 type latencyStats struct {
 	count         int
-	overdue       int // Ended more than 5 s ago and not selectable yet.
+	overdue       int // Ended longer than overdueAfter ago and not selectable yet.
 	p50, p99, max time.Duration
+}
+
+// overdue counts the runs that are. mu is held.
+func (p *probe) overdue() (n int) {
+	for _, end := range p.waiting {
+		if time.Since(end) > overdueAfter {
+			n++
+		}
+	}
+	return n
 }
 
 func (p *probe) latency() latencyStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	stats := latencyStats{count: len(p.seen)}
-	for _, end := range p.waiting {
-		if time.Since(end) > 5*time.Second {
-			stats.overdue++
-		}
-	}
+	stats := latencyStats{count: len(p.seen), overdue: p.overdue()}
 	if len(p.seen) == 0 {
 		return stats
 	}

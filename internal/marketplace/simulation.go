@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -103,9 +102,11 @@ func (s *Simulation) Furnished(ctx context.Context) error {
 const drainTime = 2 * time.Second
 
 // Finish closes the marketplace: no user comes any more, runs that are under way end or are interrupted, and all of them are
-// settled and sent.
+// settled, sent, and waited for as long as for any other.
 func (s *Simulation) Finish(ctx context.Context) error {
-	return errors.Join(s.market.close(ctx, drainTime), s.flush(ctx))
+	err := errors.Join(s.market.close(ctx, drainTime), s.flush(ctx))
+	s.probe.settle(ctx)
+	return err
 }
 
 // Close sends what is still buffered and disconnects.
@@ -125,6 +126,7 @@ func (s *Simulation) Close(ctx context.Context) error {
 		}
 	}
 	if s.click != nil {
+		s.probe.close()
 		errs = append(errs, s.click.Close())
 	}
 	return errors.Join(errs...)
@@ -243,11 +245,7 @@ func (s *Simulation) RunLive(ctx context.Context) error {
 	if err := s.market.open(ctx); err != nil {
 		return err
 	}
-	var probing sync.WaitGroup
-	probeCtx, stopProbe := context.WithCancel(ctx)
-	probing.Go(func() { s.probe.run(probeCtx) })
-	defer func() { stopProbe(); probing.Wait() }()
-
+	s.probe.start(ctx)
 	next := time.Now()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
