@@ -262,7 +262,14 @@ func TestMiddlewareHidesNothing(t *testing.T) {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 	})
-	server := httptest.NewServer(r.Middleware(mux))
+	// The server does not wait for a connection that was taken from it.
+	instrumented, hijacked := r.Middleware(mux), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		instrumented.ServeHTTP(w, req)
+		if req.URL.Path == "/hijack" {
+			close(hijacked)
+		}
+	}))
 	defer server.Close()
 	get := func(path string) string {
 		resp, err := http.Get(server.URL + path)
@@ -287,7 +294,7 @@ func TestMiddlewareHidesNothing(t *testing.T) {
 	line, err := bufio.NewReader(conn).ReadString('\n')
 	require.NoError(t, err)
 	require.Contains(t, line, "101")
-	server.Close()
+	<-hijacked
 	require.EqualValues(t, 101, r.span("GET /hijack").attrs["http.response.status_code"])
 }
 
