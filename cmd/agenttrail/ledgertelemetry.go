@@ -15,7 +15,7 @@ import (
 // ledgerServiceName is the service.name of the ledger's own telemetry.
 const ledgerServiceName = "agenttrail-ledger"
 
-// ledgerMetricInterval is how often the ledger says how it is, as the collector does of itself.
+// ledgerMetricInterval is how often the ledger says how it is.
 const ledgerMetricInterval = 15 * time.Second
 
 // newLedgerTrail sends the ledger's spans, security events and runtime metrics to the collector at endpoint, a host:port

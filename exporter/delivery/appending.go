@@ -59,14 +59,14 @@ func newAppending(w *Writer, hash journal.Hash, sets []*column.Set) *appending {
 func (w *Writer) record(s *column.Set) *[]byte {
 	size := int(setBytes(s)) + recordBytes
 	if size > copiedBytes {
-		b := w.recycler.get(size)
+		b := w.recycler.Get(size)
 		*b = s.AppendRecord(*b)
 		return b
 	}
 	scratch := w.enc.buffer()
 	defer w.enc.release(scratch)
 	*scratch = s.AppendRecord(*scratch)
-	b := w.recycler.get(len(*scratch))
+	b := w.recycler.Get(len(*scratch))
 	*b = append(*b, *scratch...)
 	return b
 }
@@ -87,7 +87,7 @@ func (a *appending) run(ctx context.Context, began time.Time) *Error {
 	if duplicate || err != nil {
 		for _, p := range a.parts {
 			w.gate.add(-p.bytes)
-			w.recycler.put(p.data)
+			w.recycler.Put(p.data)
 		}
 	}
 	switch {

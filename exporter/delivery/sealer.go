@@ -91,7 +91,7 @@ func (w *Writer) rotate(ctx context.Context) error {
 	w.open.leave(parts)
 	s.hold(newHeld(data, func() {
 		for _, p := range parts {
-			w.recycler.put(p.data)
+			w.recycler.Put(p.data)
 		}
 	}), memory)
 	// The oldest are kept in memory, because they are sent next.

@@ -11,13 +11,14 @@ import (
 
 	"github.com/agenttrail/agenttrail/exporter/column"
 	"github.com/agenttrail/agenttrail/exporter/journal"
+	"github.com/agenttrail/agenttrail/internal/recycle"
 )
 
 // Writer stores the rows of concurrent requests. Its methods may be called from several goroutines.
 type Writer struct {
 	set      Settings
 	enc      *encoder
-	recycler recycler
+	recycler recycle.Bytes
 	in       *inserter
 	journal  *journal.Journal
 	gate     *gate

@@ -1,9 +1,9 @@
-package delivery
+// Package recycle keeps buffers for further use.
+package recycle
 
 import (
 	"math/bits"
 	"sync"
-	"sync/atomic"
 )
 
 const (
@@ -14,8 +14,9 @@ const (
 	classes = 4 * (maxRecycledLog - minRecycledLog)
 )
 
-// recycler keeps buffers for records, by size. Their memory would else be cleared and paged in anew for every request.
-type recycler struct{ pools [classes + 1]sync.Pool }
+// Bytes keeps buffers by size. Their memory would else be cleared and paged in anew for every use; what is in one that was
+// used before is left in it. The zero value is ready, for any number of goroutines.
+type Bytes struct{ pools [classes + 1]sync.Pool }
 
 // class returns the class whose buffers have room for n bytes and the size of these; -1 if they are not kept.
 func class(n int) (index, size int) {
@@ -31,8 +32,8 @@ func class(n int) (index, size int) {
 	return 4*(log-minRecycledLog) + quarter, 1<<log + quarter*step
 }
 
-// get returns an empty buffer with room for n bytes.
-func (r *recycler) get(n int) *[]byte {
+// Get returns an empty buffer with room for n bytes.
+func (r *Bytes) Get(n int) *[]byte {
 	index, size := class(n)
 	if index >= 0 {
 		if b, ok := r.pools[index].Get().(*[]byte); ok {
@@ -43,36 +44,12 @@ func (r *recycler) get(n int) *[]byte {
 	return &b
 }
 
-// put takes a buffer back, which nobody may use any more.
-func (r *recycler) put(b *[]byte) {
+// Put takes a buffer back, which nobody may use any more. One that Get did not make is left to the collector of garbage.
+func (r *Bytes) Put(b *[]byte) {
 	index, size := class(cap(*b))
 	if index < 0 || size != cap(*b) {
 		return // It had to grow.
 	}
 	*b = (*b)[:0]
 	r.pools[index].Put(b)
-}
-
-// held is the records of a segment in memory. Who uses them has a share; when the last one is gone, so are they.
-type held struct {
-	records [][]byte
-	shares  atomic.Int32
-	gone    func()
-}
-
-func newHeld(records [][]byte, gone func()) *held {
-	h := &held{records: records, gone: gone}
-	h.shares.Store(1)
-	return h
-}
-
-func (h *held) share() *held {
-	h.shares.Add(1)
-	return h
-}
-
-func (h *held) release() {
-	if h.shares.Add(-1) == 0 {
-		h.gone()
-	}
 }
