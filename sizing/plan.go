@@ -129,7 +129,8 @@ func (in *Input) collectors(wire float64) Part {
 	cores := in.SpansPerSecond * in.Peak * collectorMicros.Value * micro / busy.Value
 	n := in.instances(cores, collectorSize.Value)
 	each := min(int(collectorSize.Value), max(1, int(math.Ceil(cores/float64(n)))))
-	journal := wire * in.Peak / blockRatio.Value * in.Outage.Seconds() / float64(n) / gb
+	// The first eighth of a journal is not compressed.
+	journal := wire * in.Peak * in.Outage.Seconds() / float64(n) / gb / (1.0/8 + 7.0/8*blockRatio.Value)
 	return Part{
 		Name: "collector", Instances: n, Cores: each,
 		// The memory limiter begins to refuse at half of what there is.

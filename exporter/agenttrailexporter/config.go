@@ -84,7 +84,7 @@ type JournalConfig struct {
 	Directory string `mapstructure:"directory"`
 	// MaxBytes is how many bytes it may take. When they are used up, requests are refused until there is room.
 	MaxBytes int64 `mapstructure:"max_bytes"`
-	// Compression of the rows in it: lz4, none, or auto, which is lz4 while more than 1/32 of MaxBytes waits.
+	// Compression of the rows in it: lz4, none, or auto, which is lz4 while more than 1/8 of MaxBytes waits.
 	Compression string `mapstructure:"compression"`
 	// Window is how long a request is remembered after it was acknowledged, so that it is not stored again when its
 	// client sends it again.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/go-faster/city"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/agenttrail/agenttrail/exporter/lz4"
 )
 
 // Method is how a frame is compressed.
@@ -30,12 +32,12 @@ const (
 
 // Bound is how many bytes a frame with n bytes of data may take, and how much room makes [Encoder.Append] allocate
 // nothing.
-func Bound(n int) int { return checksumSize + headSize + bound(n) + slack }
+func Bound(n int) int { return checksumSize + headSize + lz4.Room(n) }
 
 // Encoder appends frames. It is not safe for concurrent use.
 type Encoder struct {
 	method Method
-	lz4    *compressor
+	lz4    *lz4.Compressor
 	zstd   *zstd.Encoder
 }
 
@@ -45,7 +47,7 @@ func NewEncoder(m Method) (*Encoder, error) {
 	switch m {
 	case MethodNone:
 	case MethodLZ4:
-		e.lz4 = &compressor{}
+		e.lz4 = &lz4.Compressor{}
 	case MethodZSTD:
 		var err error
 		if e.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true)); err != nil {
@@ -66,7 +68,7 @@ func (e *Encoder) Append(dst, data []byte) []byte {
 	dst = slices.Grow(dst, checksumSize+headSize)[:start+checksumSize+headSize]
 	switch e.method {
 	case MethodLZ4:
-		dst = e.lz4.append(dst, data)
+		dst = e.lz4.Append(dst, data)
 	case MethodZSTD:
 		dst = e.zstd.EncodeAll(data, dst)
 	default:

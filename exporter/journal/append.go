@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/agenttrail/agenttrail/exporter/lz4"
 )
 
 // request is what one call of Append waits for.
@@ -15,6 +17,7 @@ type request struct {
 	framed  []framedRecord // Not bound to a place yet.
 	size    int64          // Of these in a file.
 	packed  []byte         // Memory for data that is compressed or copied.
+	lz4     lz4.Compressor
 	done    chan error
 	waiters []chan error // Of duplicates.
 }
@@ -94,7 +97,7 @@ func (r *request) frame(h recordHeader, data []byte, compress, owned bool) {
 	h.kind, h.encoding, h.raw = kindRecord, encodingNone, uint32(len(data)) //nolint:gosec // At most maxRecord.
 	body := data
 	if compress {
-		if r.packed, body = appendPacked(r.packed, data); body != nil {
+		if r.packed, body = appendPacked(r.packed, data, &r.lz4); body != nil {
 			h.encoding = encodingLZ4
 		} else {
 			body = data

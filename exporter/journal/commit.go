@@ -10,7 +10,7 @@ import (
 
 const (
 	maxGroup     = 16 << 20 // Bytes that are written at once, unless one request has more.
-	behindPart   = 32       // Which part of MaxBytes may wait before [CompressionAuto] compresses.
+	behindPart   = 8        // Which part of MaxBytes may wait before [CompressionAuto] compresses.
 	retryInitial = 50 * time.Millisecond
 	retryMax     = 5 * time.Second
 )

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"hash/crc32"
 
-	"github.com/pierrec/lz4/v4"
+	pierrec "github.com/pierrec/lz4/v4"
+
+	"github.com/agenttrail/agenttrail/exporter/lz4"
 )
 
 // A file is its header, twice, and then records and marks. All numbers are little endian.
@@ -81,10 +83,8 @@ func (h *fileHeader) seed() uint32 {
 // encode returns the header, twice.
 func (h *fileHeader) encode() []byte {
 	layout, encoding := h.layout, byte(encodingNone)
-	if packed := make([]byte, len(layout)); len(layout) > 0 {
-		if n, err := lz4.CompressBlock(layout, packed, nil); err == nil && n > 0 {
-			layout, encoding = packed[:n], encodingLZ4
-		}
+	if _, packed := appendPacked(nil, layout, &lz4.Compressor{}); packed != nil {
+		layout, encoding = packed, encodingLZ4
 	}
 	dst := le.AppendUint32(nil, fileMagic)
 	dst = le.AppendUint16(dst, version)
@@ -265,17 +265,13 @@ func appendRecord(dst []byte, h recordHeader, data []byte) []byte {
 }
 
 // appendPacked appends data to dst, compressed, and returns what it appended: nil if that is not shorter.
-func appendPacked(dst, data []byte) (all, packed []byte) {
-	if len(data) == 0 {
-		return dst, nil
-	}
-	dst = grow(dst, len(data))
+func appendPacked(dst, data []byte, c *lz4.Compressor) (all, packed []byte) {
 	start := len(dst)
-	n, err := lz4.CompressBlock(data, dst[start:start+len(data)], nil)
-	if err != nil || n == 0 || n >= len(data) {
-		return dst, nil
+	all = c.Append(dst, data)
+	if packed = all[start:]; len(packed) >= len(data) {
+		return all[:start], nil
 	}
-	return dst[:start+n], dst[start : start+n]
+	return all, packed
 }
 
 // appendMark appends a mark and binds it.
@@ -317,7 +313,7 @@ func unpack(dst, data []byte, encoding byte, raw int) ([]byte, error) {
 			return nil, errors.New("the data has a wrong length")
 		}
 		dst = grow(dst[:0], raw)[:raw]
-		n, err := lz4.UncompressBlock(data, dst)
+		n, err := pierrec.UncompressBlock(data, dst)
 		if err != nil || n != raw {
 			return nil, errors.New("the data cannot be decompressed")
 		}

@@ -13,7 +13,7 @@ type Compression string
 const (
 	CompressionNone Compression = "none"
 	CompressionLZ4  Compression = "lz4" // Blocks of LZ4; data that does not shrink is kept as it is.
-	// CompressionAuto is none until more than 1/32 of MaxBytes waits, and LZ4 then: what is removed in a moment is not
+	// CompressionAuto is none until more than 1/8 of MaxBytes waits, and LZ4 then: what is removed in a moment is not
 	// worth the work, and in an outage more fits.
 	CompressionAuto Compression = "auto"
 )

@@ -1,4 +1,8 @@
-package frame
+// Package lz4 compresses blocks in LZ4's block format, those of INSERTs and those of the journal.
+//
+// It is written here and not taken from a library because after decoding it is the largest part of what a span costs,
+// and the bytes are of one kind, columns of texts and numbers. Any implementation of LZ4 decompresses them.
+package lz4
 
 import (
 	"encoding/binary"
@@ -24,28 +28,38 @@ const (
 	skipLog = 4
 	// slack is how much the copies of eight and sixteen bytes may write behind their end.
 	slack = 32
+
+	// MaxBytes is how long data may be: positions are kept in 32 bits.
+	MaxBytes = 1<<31 - 1
 )
 
-// compressor finds matches through a table of where four or more bytes with some hash were seen last.
-type compressor struct {
+// Compressor finds matches through a table of where four or more bytes with some hash were seen last. Its zero value can
+// be used, by one goroutine at a time; what it was given before does not matter.
+type Compressor struct {
 	table [1 << tableLog]uint32
 }
 
 // bound is how many bytes the compressed form of n may take.
 func bound(n int) int { return n + n/255 + 16 }
 
-// append appends the compressed form of src to dst.
-func (c *compressor) append(dst, src []byte) []byte {
+// Room is how much room behind dst makes [Compressor.Append] allocate nothing for n bytes.
+func Room(n int) int { return bound(n) + slack }
+
+// Append appends the compressed form of src, at most [MaxBytes] long, to dst.
+func (c *Compressor) Append(dst, src []byte) []byte {
+	if len(src) > MaxBytes {
+		panic("BUG: data is too long to be compressed as one block")
+	}
 	start := len(dst)
-	dst = slices.Grow(dst, bound(len(src))+slack)
-	n := c.compress(dst[start:start+bound(len(src))+slack], src)
+	dst = slices.Grow(dst, Room(len(src)))
+	n := c.compress(dst[start:start+Room(len(src))], src)
 	return dst[:start+n]
 }
 
 // compress writes the compressed form of src to dst, which has room for bound(len(src)) + slack bytes, and returns its
 // length. Every read and write below is within these: positions never pass end-8 when eight bytes are read, matches end
 // at least five bytes before the end, and copies that run over stay within the slack.
-func (c *compressor) compress(dst, src []byte) int {
+func (c *Compressor) compress(dst, src []byte) int {
 	if len(src) == 0 {
 		dst[0] = 0
 		return 1
