@@ -179,14 +179,24 @@ const minFrame = 4 << 10
 // memory of the first; flush takes a frame and returns the memory of the next, which may be the same. Each must have at
 // least 4 KiB; the last frame may be shorter. The table must be one of the layout. An error is that of flush.
 func (b *Blocks) EmitNative(table string, frame []byte, flush func(frame []byte) (next []byte, err error)) error {
+	return b.emit(table, &emitter{frame: frame[:0], flush: flush})
+}
+
+// EmitPieces is [Blocks.EmitNative] for who need not have the block in memory of its own: long pieces of it are not
+// copied into frames but given to whole as they stand in the records, and frames may be short. They are valid as long as
+// the records are.
+func (b *Blocks) EmitPieces(table string, frame []byte, flush func(frame []byte) (next []byte, err error), whole func(p []byte)) error {
+	return b.emit(table, &emitter{frame: frame[:0], flush: flush, whole: whole})
+}
+
+func (b *Blocks) emit(table string, e *emitter) error {
 	s := b.byName[table]
 	if s == nil {
 		panic("BUG: the layout has no table " + table)
 	}
-	if cap(frame) < minFrame {
+	if cap(e.frame) < minFrame {
 		panic("BUG: a frame is too small")
 	}
-	e := &emitter{frame: frame[:0], flush: flush}
 	e.uvarint(uint64(len(s.stores)))
 	e.uvarint(uint64(s.rows)) //nolint:gosec // Never negative.
 	for i, st := range s.stores {

@@ -211,6 +211,35 @@ func TestOneTableOfARecord(t *testing.T) {
 	require.Nil(t, blocks.Columns("Nothing"))
 }
 
+func TestPiecesOfABlockAreTheBlock(t *testing.T) {
+	t.Parallel()
+	b := newBlocks(t)
+	for seed := range uint64(8) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		var records [][]byte
+		for range 5 {
+			set := NewSet()
+			for range 400 {
+				addRandom(r, set, TableSpan)
+			}
+			records = append(records, set.AppendRecord(nil))
+			require.NoError(t, b.Append(records[len(records)-1]))
+		}
+		var got []byte
+		inRecords := 0
+		require.NoError(t, b.EmitPieces("Span", make([]byte, 0, minFrame), func(p []byte) ([]byte, error) {
+			got = append(got, p...)
+			return make([]byte, 0, minFrame+r.IntN(10*minFrame)), nil
+		}, func(p []byte) {
+			got = append(got, p...)
+			inRecords += len(p)
+		}))
+		require.Equal(t, b.AppendNative(nil, "Span"), got)
+		require.Greater(t, inRecords, len(got)/2)
+		b.Reset()
+	}
+}
+
 func TestAnEmptySetIsAnEmptyRecord(t *testing.T) {
 	t.Parallel()
 	blocks := newBlocks(t)

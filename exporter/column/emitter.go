@@ -7,11 +7,25 @@ import "encoding/binary"
 type emitter struct {
 	frame []byte // What is not passed on; its capacity is the size of a frame.
 	flush func(frame []byte) (next []byte, err error)
+	whole func(p []byte) // Takes long pieces as they are, if not nil.
 	err   error
 }
 
+// wholeBytes is how long a piece must be to be passed on as it is: a shorter one is copied in less time than it takes to
+// pass on what is before it.
+const wholeBytes = 4 << 10
+
 // put takes p.
 func (e *emitter) put(p []byte) {
+	if e.whole != nil && len(p) >= wholeBytes {
+		if len(e.frame) > 0 {
+			e.pass()
+		}
+		if e.err == nil {
+			e.whole(p)
+		}
+		return
+	}
 	for len(p) > cap(e.frame)-len(e.frame) {
 		n := cap(e.frame) - len(e.frame)
 		e.frame = append(e.frame, p[:n]...)

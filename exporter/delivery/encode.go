@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"sync"
@@ -37,23 +36,22 @@ type framer struct {
 	buf    []byte // One of them, before compression.
 }
 
-// body is that of an INSERT, in chunks: a block may be large, and would be copied often while it grows in one piece.
-// Who uses it has a share, because a request that was given up may go on to read it for a while.
+// body is that of an INSERT, in parts: a block may be large, and would be copied often while it grows in one piece. Parts
+// are in chunks of memory or, of a block that is not compressed, where the records have them. Who uses the body has a
+// share, because a request that was given up may go on to read it for a while.
 type body struct {
 	enc    *encoder
+	parts  [][]byte
 	chunks []*[]byte
+	held   *held // The records, if parts are in them.
 	size   int
 	shares atomic.Int32
 }
 
 // open returns a reader from the beginning, which has a share until it is closed.
 func (b *body) open() io.ReadCloser {
-	parts := make([]io.Reader, len(b.chunks))
-	for i, c := range b.chunks {
-		parts[i] = bytes.NewReader(*c)
-	}
 	b.shares.Add(1)
-	return &bodyReader{Reader: io.MultiReader(parts...), release: sync.OnceFunc(b.release)}
+	return &bodyReader{parts: b.parts, release: sync.OnceFunc(b.release)}
 }
 
 // release gives up a share. With the last one the memory is used again.
@@ -65,12 +63,32 @@ func (b *body) release() {
 		*c = (*c)[:0]
 		b.enc.chunks.Put(c)
 	}
-	b.chunks = nil
+	b.chunks, b.parts = nil, nil
+	if b.held != nil {
+		b.held.release()
+	}
 }
 
+// bodyReader reads parts. It fills what it is given, because what it is given becomes one write to the socket.
 type bodyReader struct {
-	io.Reader
+	parts   [][]byte
+	at      int // In the first part.
 	release func()
+}
+
+// Read implements [io.Reader].
+func (r *bodyReader) Read(p []byte) (n int, err error) {
+	for n < len(p) && len(r.parts) > 0 {
+		c := copy(p[n:], r.parts[0][r.at:])
+		n += c
+		if r.at += c; r.at == len(r.parts[0]) {
+			r.parts, r.at = r.parts[1:], 0
+		}
+	}
+	if n == 0 && len(p) > 0 {
+		return 0, io.EOF
+	}
+	return n, nil
 }
 
 // Close implements [io.Closer].
@@ -128,13 +146,16 @@ func (e *encoder) framer() (*framer, error) {
 	return &framer{frames: frames, buf: make([]byte, 0, frameBytes)}, nil
 }
 
-// body makes the body of an INSERT of the rows of a table. The caller has a share.
-func (e *encoder) body(blocks *column.Blocks, table string) (*body, error) {
+// body makes the body of an INSERT of the rows of a table, which are in records that h holds. The caller has a share.
+func (e *encoder) body(blocks *column.Blocks, table string, h *held) (*body, error) {
 	b := &body{enc: e}
 	b.shares.Store(1)
 	fill := b.copy
-	if e.compressed {
+	switch {
+	case e.compressed:
 		fill = b.compress
+	case blocks.Size(table) >= h.bytes/2: // Else the few rows of a small table would keep much more in memory.
+		fill, b.held = b.refer, h.share()
 	}
 	if err := fill(blocks, table); err != nil {
 		b.release()
@@ -150,43 +171,59 @@ func (b *body) compress(blocks *column.Blocks, table string) error {
 		return err
 	}
 	defer b.enc.framers.Put(f)
-	return blocks.EmitNative(table, f.buf, func(p []byte) ([]byte, error) {
-		last := b.room()
-		before := len(*last)
+	if err := blocks.EmitNative(table, f.buf, func(p []byte) ([]byte, error) {
+		last := b.room(frame.Bound(frameBytes))
 		*last = f.frames.Append(*last, p)
-		b.size += len(*last) - before
 		return p, nil
-	})
+	}); err != nil {
+		return err
+	}
+	for _, c := range b.chunks {
+		b.add(*c)
+	}
+	return nil
 }
 
 // copy fills the body with the block as it is, which is written into the chunks at once.
 func (b *body) copy(blocks *column.Blocks, table string) error {
-	last := b.grow()
-	if err := blocks.EmitNative(table, *last, func(p []byte) ([]byte, error) {
-		*last = p
-		b.size += len(p)
-		last = b.grow()
-		return *last, nil
-	}); err != nil {
-		return err
-	}
-	b.chunks = b.chunks[:len(b.chunks)-1] // Nothing came after the last frame.
-	b.enc.chunks.Put(last)
-	return nil
+	return blocks.EmitNative(table, b.tail(), b.written)
 }
 
-// room returns a chunk that has room for a frame.
-func (b *body) room() *[]byte {
-	if n := len(b.chunks); n > 0 {
-		if last := b.chunks[n-1]; cap(*last)-len(*last) >= frame.Bound(frameBytes) {
+// refer fills the body with the block as it is: its long pieces stay in the records, what is between them goes into
+// chunks.
+func (b *body) refer(blocks *column.Blocks, table string) error {
+	return blocks.EmitPieces(table, b.tail(), b.written, b.add)
+}
+
+// tail is the room of the last chunk.
+func (b *body) tail() []byte {
+	last := b.room(minFrame)
+	return (*last)[len(*last):]
+}
+
+// written takes note of what was written to the tail, and returns the next.
+func (b *body) written(p []byte) ([]byte, error) {
+	last := b.chunks[len(b.chunks)-1]
+	*last = (*last)[:len(*last)+len(p)]
+	b.add(p)
+	return b.tail(), nil
+}
+
+// minFrame is how much room a chunk must have to be written to.
+const minFrame = 16 << 10
+
+func (b *body) add(part []byte) {
+	b.parts = append(b.parts, part)
+	b.size += len(part)
+}
+
+// room returns a chunk that has room for n bytes.
+func (b *body) room(n int) *[]byte {
+	if k := len(b.chunks); k > 0 {
+		if last := b.chunks[k-1]; cap(*last)-len(*last) >= n {
 			return last
 		}
 	}
-	return b.grow()
-}
-
-// grow adds an empty chunk.
-func (b *body) grow() *[]byte {
 	c := b.enc.chunks.Get().(*[]byte)
 	b.chunks = append(b.chunks, c)
 	return c

@@ -112,14 +112,14 @@ func (s *segment) load() (*held, error) {
 	for _, e := range evicted {
 		e.spill()
 	}
+	h := newHeld(loaded.Records, func() {
+		s.w.gate.add(-memory)
+		loaded.Release()
+	})
 	if !may {
-		return newHeld(loaded.Records, func() {
-			s.w.gate.add(-memory)
-			loaded.Release()
-		}), nil
+		return h, nil
 	}
-	h := newHeld(loaded.Records, loaded.Release)
-	s.hold(h, memory)
+	s.hold(h)
 	return h.share(), nil
 }
 
@@ -168,8 +168,9 @@ func (l *loader) check(layout []byte) error {
 }
 
 // block joins the rows of a table in a range of records to one block, of which made makes what it wants, and says how
-// to insert it. rows is 0, and made is not called, if there are none. The block is gone when made returns.
-func (s *segment) block(table string, r journal.Range, made func(*column.Blocks) error) (rows int, statement string, err error) {
+// to insert it. rows is 0, and made is not called, if there are none. The block is gone when made returns; what it refers
+// to is in the records, of which made may take a share.
+func (s *segment) block(table string, r journal.Range, made func(*column.Blocks, *held) error) (rows int, statement string, err error) {
 	l := s.w.loader
 	select {
 	case l.slots <- struct{}{}:
@@ -198,7 +199,7 @@ func (s *segment) block(table string, r journal.Range, made func(*column.Blocks)
 	if rows = b.Rows(table); rows == 0 {
 		return 0, "", nil
 	}
-	return rows, b.statements[table], made(b.Blocks)
+	return rows, b.statements[table], made(b.Blocks, h)
 }
 
 // each tells what every record has of each table.

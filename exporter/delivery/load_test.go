@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"io"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -44,13 +45,30 @@ func TestAFullSegmentIsReadBackOnceForAllItsTables(t *testing.T) {
 	require.NoError(t, err)
 	s := newSegment(w, js)
 	before := fs.segments.Load()
+	var bodies []*body
 	for _, table := range []column.Table{column.TableSpan, column.TableAgentLog, column.TableAgentExecution, column.TableRequestLog, column.TableSystemErrors} {
 		body, rows, _, err := s.body(t.Context(), table.String(), s.all())
 		require.NoError(t, err)
 		require.Equal(t, 1, rows)
-		body.release()
+		bodies = append(bodies, body)
 	}
 	require.EqualValues(t, 1, fs.segments.Load()-before)
 	s.spill()
+	// The long text of the log record stays in the record, which stays until the body goes, however often it is read.
+	waiting := w.gate.used()
+	require.Greater(t, waiting, int64(90_000))
+	for range 2 {
+		read := bodies[1].open()
+		all, err := io.ReadAll(read)
+		require.NoError(t, err)
+		require.Len(t, all, bodies[1].size)
+		require.Contains(t, string(all), strings.Repeat("x", 90_000))
+		require.NoError(t, read.Close())
+		require.NoError(t, read.Close())
+	}
+	for _, b := range bodies {
+		b.release()
+	}
+	require.Less(t, w.gate.used(), waiting-90_000)
 	require.NoError(t, js.Remove(t.Context()))
 }

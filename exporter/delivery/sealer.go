@@ -90,10 +90,11 @@ func (w *Writer) rotate(ctx context.Context) error {
 	}
 	w.open.leave(parts)
 	s.hold(newHeld(data, func() {
+		w.gate.add(-memory)
 		for _, p := range parts {
 			w.recycler.Put(p.data)
 		}
-	}), memory)
+	}))
 	// The oldest are kept in memory, because they are sent next.
 	if !w.loader.mayWait(s, memory) {
 		s.spill()

@@ -25,7 +25,6 @@ type segment struct {
 
 	mu      sync.Mutex
 	records *held // nil if they are not in memory.
-	memory  int64 // Of records.
 	left    int   // Tables that are not done.
 	done    []string
 	since   time.Time // When the first of them was done.
@@ -66,11 +65,10 @@ func (s *segment) all() journal.Range { return journal.Range{From: 0, To: s.j.Le
 // spill lets go of the rows in memory. They are read back from the file when they are needed.
 func (s *segment) spill() {
 	s.mu.Lock()
-	records, memory := s.records, s.memory
-	s.records, s.memory = nil, 0
+	records := s.records
+	s.records = nil
 	s.mu.Unlock()
 	s.w.loader.forget(s)
-	s.w.gate.add(-memory)
 	s.j.Spill()
 	if records != nil {
 		records.release()
@@ -78,10 +76,10 @@ func (s *segment) spill() {
 }
 
 // hold keeps records in memory.
-func (s *segment) hold(records *held, memory int64) {
+func (s *segment) hold(records *held) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.records, s.memory = records, memory
+	s.records = records
 }
 
 // inMemory returns a share of the records, to be released; nil if they are not in memory.

@@ -206,6 +206,7 @@ func (s *stages) run(b *testing.B, from, to int, spent *[stageCount]time.Duratio
 	require.NoError(b, syscall.Fdatasync(int(file.Fd())))
 	lap(stageWrite)
 	frameBuf := make([]byte, 0, frameBytes)
+	held := newHeld(nil, func() {})
 	for t := range column.TableCount {
 		at = cpu(b)
 		for i := from; i < to; i++ {
@@ -225,7 +226,7 @@ func (s *stages) run(b *testing.B, from, to int, spent *[stageCount]time.Duratio
 		require.NoError(b, err)
 		lap(stageSend)
 		at = cpu(b)
-		body, err := s.plain.body(s.blocks, t.String())
+		body, err := s.plain.body(s.blocks, t.String(), held)
 		require.NoError(b, err)
 		lap(stageCopy)
 		_, err = io.Copy(client, body.open())

@@ -92,8 +92,8 @@ func (s *segment) storeBlock(ctx context.Context, table string, r journal.Range)
 // body makes the body of an INSERT.
 func (s *segment) body(ctx context.Context, table string, r journal.Range) (body *body, rows int, statement string, err error) {
 	err = s.w.persist(ctx, "read segment", func() (err error) {
-		rows, statement, err = s.block(table, r, func(b *column.Blocks) (err error) {
-			body, err = s.w.enc.body(b, table)
+		rows, statement, err = s.block(table, r, func(b *column.Blocks, h *held) (err error) {
+			body, err = s.w.enc.body(b, table, h)
 			return err
 		})
 		return err
@@ -107,7 +107,7 @@ func (s *segment) bury(ctx context.Context, table string, r journal.Range, f *Fa
 	d := journal.DeadLetter{Table: table, Token: s.token(table, r), Reason: reason, Code: f.Code, Message: f.Message}
 	err := s.w.persist(ctx, "write dead letter", func() error {
 		var err error
-		if d.Rows, _, err = s.block(table, r, func(b *column.Blocks) error {
+		if d.Rows, _, err = s.block(table, r, func(b *column.Blocks, _ *held) error {
 			d.Native = b.AppendNative(nil, table)
 			return nil
 		}); err != nil {
