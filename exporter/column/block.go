@@ -41,11 +41,13 @@ type block struct {
 	// The columns whose values differ in length, and the bytes per row of all others.
 	varying []column
 	width   int
+	texts   []*text // Those within other columns, too.
 }
 
-// measure prepares size; it is called once, when all fields are there.
+// measure prepares size and records; it is called once, when all fields are there.
 func (b *block) measure() {
 	for _, f := range b.fields {
+		b.texts = textsOf(b.texts, f.col)
 		switch f.col.(type) {
 		case *fixed:
 			b.width += 8
@@ -54,6 +56,20 @@ func (b *block) measure() {
 		default:
 			b.varying = append(b.varying, f.col)
 		}
+	}
+}
+
+// textsOf appends what c has of columns of strings to dst, in order.
+func textsOf(dst []*text, c column) []*text {
+	switch c := c.(type) {
+	case *text:
+		return append(dst, c)
+	case *attrMap:
+		return append(dst, &c.vals)
+	case *array:
+		return textsOf(dst, c.elem)
+	default:
+		return dst
 	}
 }
 

@@ -21,6 +21,7 @@ type storedBlock struct {
 	rows    int
 	columns []Column
 	stores  []store
+	texts   []*texts // Those within other columns, too.
 }
 
 // NewBlocks returns empty blocks for records of a layout. It fails if the layout has a type that this version does not
@@ -49,6 +50,7 @@ func NewBlocks(layout []byte) (*Blocks, error) {
 				}
 			}
 			s.stores = append(s.stores, st)
+			s.texts = textsIn(s.texts, st)
 		}
 		b.names = append(b.names, t.Table)
 		b.tables = append(b.tables, s)
@@ -60,21 +62,31 @@ func NewBlocks(layout []byte) (*Blocks, error) {
 // Append adds the rows of a record, which refer to data until Reset. On an error, which wraps [ErrRecord], nothing is
 // added.
 func (b *Blocks) Append(data []byte) error {
-	return b.append(data, nil)
+	return b.append(data, nil, false)
 }
 
 // AppendTable is [Blocks.Append] for the rows of one table. It does not look at those of others.
 func (b *Blocks) AppendTable(data []byte, table string) error {
+	return b.appendTable(data, table, false)
+}
+
+// AppendOwnTable is [Blocks.AppendTable] for a record that [Set.AppendRecord] of this program made and nobody has changed
+// since: it does not look into strings, which are most of its bytes.
+func (b *Blocks) AppendOwnTable(data []byte, table string) error {
+	return b.appendTable(data, table, true)
+}
+
+func (b *Blocks) appendTable(data []byte, table string, own bool) error {
 	only := b.byName[table]
 	if only == nil {
 		return fmt.Errorf("read record: its layout has no table %q", table)
 	}
-	return b.append(data, only)
+	return b.append(data, only, own)
 }
 
 // append adds the rows of all tables or of only one.
-func (b *Blocks) append(data []byte, only *storedBlock) error {
-	head, rest, err := splitRecord(b.head[:0], data)
+func (b *Blocks) append(data []byte, only *storedBlock, own bool) error {
+	head, rest, lengths, err := splitRecord(b.head[:0], data)
 	b.head = head
 	defer func() { b.in.data = nil }()
 	if err != nil {
@@ -89,7 +101,7 @@ func (b *Blocks) append(data []byte, only *storedBlock) error {
 		if only != nil && t != only {
 			continue
 		}
-		if err := t.append(&b.in, h.Rows); err != nil {
+		if err := t.append(&b.in, h.Rows, lengths, own && lengths); err != nil {
 			for _, done := range head[:i+1] {
 				if s := b.tables[done.Index]; only == nil || s == only {
 					s.undo(done.Rows)
@@ -102,10 +114,20 @@ func (b *Blocks) append(data []byte, only *storedBlock) error {
 }
 
 // append adds rows. After an error the caller undoes what it has done.
-func (s *storedBlock) append(in *input, rows int) error {
+func (s *storedBlock) append(in *input, rows int, lengths, own bool) error {
 	s.rows += rows
 	for _, st := range s.stores {
 		st.keep()
+	}
+	for i, t := range s.texts {
+		t.length, t.own = -1, own
+		if lengths {
+			n, err := in.uvarint()
+			if err != nil || n > uint64(len(in.data)) {
+				return fmt.Errorf("%w: the length of column %d of strings cannot be read", ErrRecord, i)
+			}
+			t.length = int64(n) //nolint:gosec // Checked above.
+		}
 	}
 	for i, st := range s.stores {
 		if err := st.readPrefix(in); err != nil {

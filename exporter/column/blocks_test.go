@@ -211,6 +211,43 @@ func TestOneTableOfARecord(t *testing.T) {
 	require.Nil(t, blocks.Columns("Nothing"))
 }
 
+func TestOwnRecordsGiveTheSameBlocks(t *testing.T) {
+	t.Parallel()
+	checked, own := newBlocks(t), newBlocks(t)
+	for seed := range uint64(20) {
+		r := rand.New(rand.NewPCG(seed, 4))
+		for table := range TableCount {
+			for range 3 {
+				set := NewSet()
+				for range 1 + r.IntN(30) {
+					addRandom(r, set, Table(r.IntN(int(TableCount))))
+					addRandom(r, set, table)
+				}
+				data := set.AppendRecord(nil)
+				require.NoError(t, checked.AppendTable(data, table.String()))
+				require.NoError(t, own.AppendOwnTable(data, table.String()))
+			}
+			require.Equal(t, checked.AppendNative(nil, table.String()), own.AppendNative(nil, table.String()))
+		}
+		checked.Reset()
+		own.Reset()
+	}
+}
+
+func TestStringsOfAnotherLengthAreRefused(t *testing.T) {
+	t.Parallel()
+	blocks, err := NewBlocks([]byte(`[{"table":"T","columns":[{"name":"a","type":"String"},{"name":"b","type":"String"}]}]`))
+	require.NoError(t, err)
+	record := func(data ...byte) []byte {
+		return append(binary.LittleEndian.AppendUint64([]byte{recordVersion, 1, 0, 1}, uint64(len(data))), data...)
+	}
+	require.NoError(t, blocks.Append(record(2, 1, 1, 'x', 0)))
+	for _, data := range [][]byte{record(1, 2, 1, 'x', 0), record(3, 1, 1, 'x', 0), record(200, 1, 1, 'x', 0), record(2), record(2, 1, 1)} {
+		require.ErrorIs(t, blocks.Append(data), ErrRecord)
+		require.Equal(t, 1, blocks.Rows("T"))
+	}
+}
+
 func TestPiecesOfABlockAreTheBlock(t *testing.T) {
 	t.Parallel()
 	b := newBlocks(t)
@@ -335,7 +372,7 @@ func TestTypesThatThisLayoutDoesNotHave(t *testing.T) {
 		require.NoError(t, err)
 		blocks, err := NewBlocks(layout)
 		require.NoError(t, err)
-		data := append(binary.LittleEndian.AppendUint64([]byte{recordVersion, 1, 0, 1}, uint64(len(c.bytes))), c.bytes...)
+		data := append(binary.LittleEndian.AppendUint64([]byte{recordWithoutLengths, 1, 0, 1}, uint64(len(c.bytes))), c.bytes...)
 		require.NoError(t, blocks.Append(data), typ)
 		rows := decode(t, blocks.AppendNative(nil, "T"))
 		require.Len(t, rows, 1)

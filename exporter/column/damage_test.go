@@ -112,7 +112,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"table":"Word","columns":[{"name":"c","type":"LowCardinality(String)"}]},
 		{"table":"Nest","columns":[{"name":"n.a","type":"Array(UInt8)"},{"name":"x","type":"Array(UInt8)"},{"name":"n.b","type":"Array(UInt8)"}]}]`
 	one := func(index, rows byte, data ...byte) []byte {
-		head := []byte{recordVersion, 1, index, rows}
+		head := []byte{recordWithoutLengths, 1, index, rows}
 		return append(binary.LittleEndian.AppendUint64(head, uint64(len(data))), data...)
 	}
 	u64 := func(vs ...uint64) (b []byte) {
@@ -142,15 +142,15 @@ func TestWhatIsRefused(t *testing.T) {
 		problem string
 	}{
 		"nothing":                   {nil, "1 bytes are missing"},
-		"version":                   {[]byte{2, 0}, "it has version 2, and this program reads version 1"},
+		"version":                   {[]byte{3, 0}, "it has version 3, and this program reads versions 1 and 2"},
 		"table":                     {one(7, 1, 0), "no table 7"},
 		"no rows":                   {one(0, 0, 0), "table 0 cannot have 0 rows in 1 bytes"},
 		"rows":                      {one(0, 2, 0), "table 0 cannot have 2 rows in 1 bytes"},
 		"bytes left":                {one(0, 1, 0, 0), "1 bytes are left"},
 		"bytes behind":              {append(one(0, 1, 0), 0), "its tables have 1 bytes, and it has 2"},
-		"same table twice":          {append([]byte{recordVersion, 2, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0}, 0, 0), "table 0 cannot have"},
-		"tables out of order":       {append([]byte{recordVersion, 2, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0}, 0, 0), "table 0 cannot have"},
-		"lengths that wrap around":  {slices.Concat([]byte{recordVersion, 2, 0, 1}, u64(math.MaxUint64-1), []byte{1, 1}, u64(4), []byte{0, 0}), "table 0 cannot have 1 rows in 18446744073709551614 bytes"},
+		"same table twice":          {append([]byte{recordWithoutLengths, 2, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0}, 0, 0), "table 0 cannot have"},
+		"tables out of order":       {append([]byte{recordWithoutLengths, 2, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0}, 0, 0), "table 0 cannot have"},
+		"lengths that wrap around":  {slices.Concat([]byte{recordWithoutLengths, 2, 0, 1}, u64(math.MaxUint64-1), []byte{1, 1}, u64(4), []byte{0, 0}), "table 0 cannot have 1 rows in 18446744073709551614 bytes"},
 		"string":                    {one(0, 2, 0, 2, 'a'), "column c: record is damaged: 1 bytes are missing"},
 		"length in too many bytes":  {one(0, 1, 0x80, 0), "a length cannot be read"},
 		"enum":                      {one(2, 2, 255, 0), "its type has no value 0"},
@@ -202,13 +202,29 @@ func FuzzBlocksAppendTable(f *testing.F) {
 	for table := range TableCount {
 		set := NewSet()
 		addSample(set, 3)
-		f.Add(uint8(table), uint16(1), set.block(table).appendData(nil))
+		f.Add(uint8(table), uint16(1), set.AppendRecord(nil)[1+1+1+1+8:])
 	}
 	d := newDamage(f)
 	f.Fuzz(func(t *testing.T, table uint8, rows uint16, columns []byte) {
 		data := binary.AppendUvarint([]byte{recordVersion, 1, table % uint8(TableCount)}, uint64(rows))
 		data = append(binary.LittleEndian.AppendUint64(data, uint64(len(columns))), columns...)
 		d.check(t, data)
+	})
+}
+
+// FuzzOwnRecords trusts what it must not: the blocks may be wrong then, but those of other tables are not.
+func FuzzOwnRecords(f *testing.F) {
+	f.Add(sampleRecord(0, 1))
+	f.Add(sampleRecord(3, 12))
+	d := newDamage(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if err := d.blocks.AppendOwnTable(data, "Span"); err != nil {
+			require.ErrorIs(t, err, ErrRecord)
+			require.Equal(t, d.before["Span"], string(d.blocks.AppendNative(nil, "Span")))
+		}
+		_ = d.blocks.AppendNative(nil, "Span")
+		require.Equal(t, d.before["AgentLog"], string(d.blocks.AppendNative(nil, "AgentLog")))
+		d.restore(t)
 	})
 }
 

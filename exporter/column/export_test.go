@@ -31,7 +31,7 @@ func AppendRecordAs(dst []byte, s *Set, tables []TableAs) []byte {
 		head = binary.AppendUvarint(head, uint64(b.rows))
 		head = binary.LittleEndian.AppendUint64(head, uint64(len(data)-start))
 	}
-	dst = append(dst, recordVersion, n)
+	dst = append(dst, recordWithoutLengths, n)
 	return append(append(dst, head...), data...)
 }
 

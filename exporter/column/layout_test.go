@@ -49,13 +49,20 @@ func TestTheLayoutHasTheColumnsOfAllTables(t *testing.T) {
 	}
 }
 
-// TestRecordsOfVersion1AreRead reads a record that the first version wrote, with the layout that it had. The two files
-// are never written again.
-func TestRecordsOfVersion1AreRead(t *testing.T) {
+// TestRecordsOfEveryVersionAreRead reads a record that each version wrote, with the layout that it had. The files are
+// never written again.
+func TestRecordsOfEveryVersionAreRead(t *testing.T) {
 	t.Parallel()
-	layout, err := os.ReadFile("testdata/v1.layout.json")
+	for _, version := range []string{"v1", "v2"} {
+		requireReadable(t, "testdata/"+version)
+	}
+}
+
+func requireReadable(t *testing.T, name string) {
+	t.Helper()
+	layout, err := os.ReadFile(name + ".layout.json")
 	require.NoError(t, err)
-	data, err := os.ReadFile("testdata/v1.record")
+	data, err := os.ReadFile(name + ".record")
 	require.NoError(t, err)
 	blocks, err := NewBlocks(layout)
 	require.NoError(t, err)

@@ -15,10 +15,16 @@ import (
 //	  index      uvarint, in the layout
 //	  rows       uvarint, at least 1
 //	  length     8 bytes, little endian, of its data
-//	data of each table: its columns in order, as in a Native block
+//	data of each table:
+//	  lengths    uvarint each, of the columns of strings in order, those within maps and arrays among them
+//	  columns    in order, as in a Native block
 //
-// The lengths stand in front so that the rows can be counted, and a table be picked out, without reading the data.
-const recordVersion = 1
+// The lengths stand in front so that the rows can be counted, a table be picked out, and strings be passed on, without
+// reading the data. Records of version 1 have no lengths of columns.
+const (
+	recordVersion        = 2
+	recordWithoutLengths = 1
+)
 
 // ErrRecord is wrapped by every error about a record that cannot be read.
 var ErrRecord = errors.New("record is damaged")
@@ -49,6 +55,9 @@ func (s *Set) AppendRecord(dst []byte) []byte {
 			continue
 		}
 		start := len(dst)
+		for _, c := range b.texts {
+			dst = binary.AppendUvarint(dst, uint64(len(c.buf)))
+		}
 		dst = b.appendData(dst)
 		binary.LittleEndian.PutUint64(dst[lengths[t]:], uint64(len(dst)-start)) //nolint:gosec // Never negative.
 	}
@@ -65,48 +74,54 @@ type RecordTable struct {
 // RecordRows appends to dst what a record holds of each table that is not empty, by ascending index. It reads only the
 // head of the record. An error wraps [ErrRecord].
 func RecordRows(dst []RecordTable, data []byte) ([]RecordTable, error) {
-	tables, _, err := splitRecord(dst, data)
+	tables, _, _, err := splitRecord(dst, data)
 	return tables, err
 }
 
-// splitRecord returns what RecordRows does, and the data of the tables behind it.
-func splitRecord(dst []RecordTable, data []byte) ([]RecordTable, []byte, error) {
+// splitRecord returns what RecordRows does, the data of the tables behind it, and whether these have lengths.
+func splitRecord(dst []RecordTable, data []byte) (tables []RecordTable, rest []byte, lengths bool, err error) {
 	in := input{data: data}
 	version, err := in.take(1)
 	if err != nil {
-		return dst, nil, err
+		return dst, nil, false, err
 	}
-	if version[0] != recordVersion {
-		return dst, nil, fmt.Errorf("%w: it has version %d, and this program reads version %d", ErrRecord, version[0], recordVersion)
+	if v := version[0]; v != recordVersion && v != recordWithoutLengths {
+		return dst, nil, false, fmt.Errorf("%w: it has version %d, and this program reads versions %d and %d", ErrRecord, v, recordWithoutLengths, recordVersion)
 	}
+	dst, err = in.tables(dst, uint64(len(data)))
+	return dst, in.data, version[0] == recordVersion, err
+}
+
+// tables reads what a record of some size holds of each table.
+func (in *input) tables(dst []RecordTable, size uint64) ([]RecordTable, error) {
 	count, err := in.uvarint()
 	if err != nil {
-		return dst, nil, err
+		return dst, err
 	}
 	next, total := uint64(0), uint64(0) // The lowest index that may come, and the bytes of all tables.
 	for range count {
 		index, err := in.uvarint()
 		if err != nil {
-			return dst, nil, err
+			return dst, err
 		}
 		rows, err := in.uvarint()
 		if err != nil {
-			return dst, nil, err
+			return dst, err
 		}
 		length, err := in.uint64()
 		if err != nil {
-			return dst, nil, err
+			return dst, err
 		}
 		// Every row takes at least a byte, so no number in a valid head is larger than the record.
-		if index < next || index > math.MaxInt32 || rows == 0 || rows > length || length > uint64(len(data)) {
-			return dst, nil, fmt.Errorf("%w: table %d cannot have %d rows in %d bytes", ErrRecord, index, rows, length)
+		if index < next || index > math.MaxInt32 || rows == 0 || rows > length || length > size {
+			return dst, fmt.Errorf("%w: table %d cannot have %d rows in %d bytes", ErrRecord, index, rows, length)
 		}
 		next = index + 1
 		total += length
 		dst = append(dst, RecordTable{Index: int(index), Rows: int(rows), Bytes: int(length)}) //nolint:gosec // Checked above.
 	}
 	if total != uint64(len(in.data)) {
-		return dst, nil, fmt.Errorf("%w: its tables have %d bytes, and it has %d", ErrRecord, total, len(in.data))
+		return dst, fmt.Errorf("%w: its tables have %d bytes, and it has %d", ErrRecord, total, len(in.data))
 	}
-	return dst, in.data, nil
+	return dst, nil
 }

@@ -80,12 +80,24 @@ func (c *nullables) read(in *input, n uint64) error {
 }
 
 // texts are strings.
-type texts struct{ pieces }
+type texts struct {
+	pieces
+	length int64 // Of those that are read next; -1: not known.
+	own    bool  // These are not looked at, but for their length.
+}
 
 func (c *texts) emitPrefix(*emitter)     {}
 func (c *texts) readPrefix(*input) error { return nil }
 
 func (c *texts) read(in *input, n uint64) error {
+	if c.own {
+		values, err := in.take(uint64(c.length)) //nolint:gosec // Known, so not negative.
+		if err != nil {
+			return err
+		}
+		c.add(values)
+		return nil
+	}
 	all, at := in.data, 0
 	for range n {
 		if at < len(all) && all[at] < 0x80 && int(all[at]) < len(all)-at { // A short string.
@@ -98,7 +110,24 @@ func (c *texts) read(in *input, n uint64) error {
 		}
 		at = len(all) - len(in.data)
 	}
+	if c.length >= 0 && int64(at) != c.length {
+		return fmt.Errorf("%w: its strings have %d bytes, not %d", ErrRecord, at, c.length)
+	}
 	in.data = all[at:]
 	c.add(all[:at])
 	return nil
+}
+
+// textsIn appends what a store has of columns of strings to dst, in the order of [textsOf].
+func textsIn(dst []*texts, s store) []*texts {
+	switch s := s.(type) {
+	case *texts:
+		return append(dst, s)
+	case *maps:
+		return append(dst, &s.vals)
+	case *arrays:
+		return textsIn(dst, s.elem)
+	default:
+		return dst
+	}
 }

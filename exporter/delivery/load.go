@@ -188,11 +188,15 @@ func (s *segment) block(table string, r journal.Range, made func(*column.Blocks,
 		return 0, "", err
 	}
 	defer l.giveBack(b) // Before the records go: it refers to them.
+	add := b.AppendOwnTable
+	if s.j.Recovered() { // Perhaps another version wrote it.
+		add = b.AppendTable
+	}
 	for i := r.From; i < r.To; i++ {
 		if h.records[i] == nil {
 			continue
 		}
-		if err := b.AppendTable(h.records[i], table); err != nil {
+		if err := add(h.records[i], table); err != nil {
 			s.cannotRead(i, err)
 		}
 	}

@@ -210,7 +210,7 @@ func (s *stages) run(b *testing.B, from, to int, spent *[stageCount]time.Duratio
 	for t := range column.TableCount {
 		at = cpu(b)
 		for i := from; i < to; i++ {
-			require.NoError(b, s.blocks.AppendTable(s.recs[i-from], t.String()))
+			require.NoError(b, s.blocks.AppendOwnTable(s.recs[i-from], t.String()))
 		}
 		lap(stageJoin)
 		if s.blocks.Rows(t.String()) == 0 {
