@@ -12,11 +12,20 @@ type attrMap struct {
 	keys lowCardinality
 	vals text
 
+	// Where the keys of a row stand that had keys of these lengths: many rows have the same keys in the same order.
+	shapes [32]keyShape
+
 	// The attributes that addShared stored last, and where.
 	shared           record.Attrs
 	sharedKeys       [2]int
 	sharedVals       [2]int
 	sharedIsRecorded bool
+}
+
+// keyShape is a stretch of keys in a column.
+type keyShape struct {
+	lengths  uint64 // A hash of the lengths of the keys.
+	from, to int
 }
 
 func (c *attrMap) add(attrs record.Attrs) {
@@ -26,10 +35,27 @@ func (c *attrMap) add(attrs record.Attrs) {
 
 // put appends the pairs without ending the row.
 func (c *attrMap) put(attrs record.Attrs) {
+	c.putKeys(attrs)
 	for i := range attrs {
-		c.keys.addNext(attrs[i].Key)
 		c.vals.addValue(&attrs[i].Value)
 	}
+}
+
+func (c *attrMap) putKeys(attrs record.Attrs) {
+	lengths := uint64(len(attrs))
+	for i := range attrs {
+		lengths = lengths*31 + uint64(len(attrs[i].Key))
+	}
+	s := &c.shapes[lengths%uint64(len(c.shapes))]
+	if ids := c.keys.idx[s.from:s.to]; s.lengths == lengths && c.keys.are(ids, attrs) {
+		c.keys.idx = append(c.keys.idx, ids...)
+		return
+	}
+	*s = keyShape{lengths: lengths, from: len(c.keys.idx)}
+	for i := range attrs {
+		c.keys.addNext(attrs[i].Key)
+	}
+	s.to = len(c.keys.idx)
 }
 
 // addShared is add for attributes that many rows in a row have in common, such as those of a resource: equal ones are
@@ -75,6 +101,7 @@ func (c *attrMap) endRequest() {
 }
 
 func (c *attrMap) reset() {
+	clear(c.shapes[:])
 	c.endRequest()
 	c.off.reset()
 	c.keys.reset()

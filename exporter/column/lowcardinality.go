@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math"
 	"unsafe"
+
+	"github.com/agenttrail/agenttrail/exporter/record"
 )
 
 // The layout of a LowCardinality column follows ClickHouse's SerializationLowCardinality: a version in front of the
@@ -60,6 +62,19 @@ func (c *lowCardinality) id(s string, hint uint32) uint32 {
 		return id
 	}
 	return c.insert(s)
+}
+
+// are reports whether the ids are those of the keys of attributes.
+func (c *lowCardinality) are(ids []uint32, attrs record.Attrs) bool {
+	if len(ids) != len(attrs) {
+		return false
+	}
+	for i, id := range ids {
+		if c.keys[id] != attrs[i].Key {
+			return false
+		}
+	}
+	return true
 }
 
 func (c *lowCardinality) insert(s string) uint32 {

@@ -47,6 +47,7 @@ type Mapper struct {
 	metrics    []metricFacts
 
 	v, ev, rv view      // of the record, of a span event, of a resource or of another span
+	shapes    shapes
 	seen      hashTable // attribute keys of one record
 	spanIndex hashTable // span ids of the request
 	errIndex  hashTable // errs by trace, type and message
@@ -129,7 +130,7 @@ func (m *Mapper) Traces(t *record.Traces, received time.Time, sink row.Sink) Sta
 			m.emitExecution(t, i, sink)
 		}
 		if m.nodes[i].request {
-			m.v.load(t.Spans[i].Attrs)
+			m.load(&m.v, t.Spans[i].Attrs)
 			m.emitRequest(t, i, sink)
 		}
 		m.emitSpan(t, i, sink)

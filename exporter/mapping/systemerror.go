@@ -49,7 +49,7 @@ func (m *Mapper) readExceptions(s *record.Span, n *node, i int) {
 		if s.Events[k].Name != exceptionEvent {
 			continue
 		}
-		m.ev.load(s.Events[k].Attrs)
+		m.load(&m.ev, s.Events[k].Attrs)
 		kind := m.ev.str(idExceptionType)
 		if name, ok := domExceptions[kind]; ok {
 			kind = name
@@ -103,7 +103,7 @@ func (m *Mapper) addSpanError(t *record.Traces, i int, exc *exception) {
 	res := &m.resources[s.Resource]
 	before := m.stats
 	defer func() { m.stats = before }() // What is wrong with the span is counted for the span.
-	m.v.load(s.Attrs)
+	m.load(&m.v, s.Attrs)
 	kind, message, inText := "", "", ""
 	if exc != nil {
 		kind, message, inText = exc.kind, exc.message, exc.inText

@@ -41,10 +41,15 @@ func (v *view) str(id keyID) string {
 	return ""
 }
 
-// load points the view to the attributes of a record that was scanned before. Of several with the same key the last one counts, as for an SDK, where setting
-// an attribute again overwrites it.
-func (v *view) load(attrs record.Attrs) {
-	v.attrs, v.has, v.quiet = attrs, keySet{}, true
+// load points the view to the attributes of a record that was scanned before. Of several with the same key the last one
+// counts, as for an SDK, where setting an attribute again overwrites it.
+func (m *Mapper) load(v *view, attrs record.Attrs) {
+	v.quiet = true
+	if s := m.shapes.find(lengthsOf(attrs), attrs); s != nil {
+		s.show(v, attrs)
+		return
+	}
+	v.attrs, v.has = attrs, keySet{}
 	before := firstKey
 	for i := range attrs {
 		id, ok := v.guess(before, attrs[i].Key)
@@ -73,8 +78,19 @@ func (v *view) guess(before keyID, key string) (keyID, bool) {
 // scan loads the view and returns the attributes as they are stored: valid UTF-8, cut to size, each key once. When
 // there is nothing to change, that is attrs itself.
 func (m *Mapper) scan(v *view, attrs record.Attrs) record.Attrs {
-	v.attrs, v.has, v.bad, v.quiet = attrs, keySet{}, keySet{}, false
-	clean, unknown := true, false
+	v.bad, v.quiet = keySet{}, false
+	lengths := lengthsOf(attrs)
+	if s := m.shapes.find(lengths, attrs); s != nil {
+		s.show(v, attrs)
+		for i := range attrs {
+			if !m.fits(&attrs[i].Value) {
+				return m.repair(attrs)
+			}
+		}
+		return attrs
+	}
+	v.attrs, v.has = attrs, keySet{}
+	clean, fits, unknown := true, true, false
 	before := firstKey
 	for i := range attrs {
 		a := &attrs[i]
@@ -101,9 +117,12 @@ func (m *Mapper) scan(v *view, attrs record.Attrs) record.Attrs {
 			}
 			clean = clean && len(a.Key) <= maxKeyBytes && record.ValidUTF8(a.Key)
 		}
-		clean = clean && m.fits(&a.Value)
+		fits = fits && m.fits(&a.Value)
 	}
 	if clean {
+		m.shapes.learn(lengths, v)
+	}
+	if clean && fits {
 		return attrs
 	}
 	return m.repair(attrs)
