@@ -27,6 +27,9 @@ type lowCardinality struct {
 	after []uint32 // By id: which one came after it the last time.
 	dict  text
 	idx   []uint32
+
+	// Ids of strings that came lately, each where its length and some of its bytes put it. What is there is a guess.
+	lately [64]uint32
 }
 
 func (c *lowCardinality) add(s string) {
@@ -58,10 +61,25 @@ func (c *lowCardinality) id(s string, hint uint32) uint32 {
 	if int(hint) < len(c.keys) && c.keys[hint] == s {
 		return hint
 	}
-	if id, ok := c.ids[s]; ok {
+	guess := c.guess(s)
+	if id := *guess; int(id) < len(c.keys) && c.keys[id] == s {
 		return id
 	}
-	return c.insert(s)
+	id, ok := c.ids[s]
+	if !ok {
+		id = c.insert(s)
+	}
+	*guess = id
+	return id
+}
+
+// guess returns where the id of s stands if it came lately. It is found in less time than the hash of s is computed.
+func (c *lowCardinality) guess(s string) *uint32 {
+	n := len(s)
+	if n == 0 {
+		return &c.lately[0]
+	}
+	return &c.lately[(n+31*int(s[n-1])+7*int(s[n/2]))%len(c.lately)]
 }
 
 // are reports whether the ids are those of the keys of attributes.
