@@ -46,7 +46,7 @@ type Mapper struct {
 	ordinals   []ordinal
 	metrics    []metricFacts
 
-	v, ev, rv view      // of the record, of a span event, of a resource or of another span
+	v, ev, rv view // of the record, of a span event, of a resource or of another span
 	shapes    shapes
 	seen      hashTable // attribute keys of one record
 	spanIndex hashTable // span ids of the request

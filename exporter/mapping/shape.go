@@ -89,7 +89,7 @@ func (s *shapes) learn(lengths uint64, v *view) {
 		key := all.String()[start:]
 		e.shape.keys = append(e.shape.keys, key)
 		if id, ok := keys.find(keys.hash(key), key); ok {
-			e.shape.known = append(e.shape.known, slot{id, int32(i)}) //nolint:gosec // At most maxShapeKeys.
+			e.shape.known = append(e.shape.known, slot{id, int32(i)})
 		}
 	}
 }
