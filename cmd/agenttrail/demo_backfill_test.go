@@ -74,7 +74,6 @@ func TestBackfillEqualsAgentMetrics(t *testing.T) {
 	for _, period := range []string{"hour", "day"} {
 		require.Zero(t, different(period), period)
 		metrics := " FROM AgentMetrics WHERE period = '" + period + "'"
-		require.Equal(t, stored, one("SELECT sum(totalExecutions)"+metrics))
 		require.Zero(t, one("SELECT countIf(NOT isValidJSON(errorCounts) OR arraySum(mapValues(JSONExtract(errorCounts, 'Map(String, UInt64)'))) != totalExecutions - successfulExecutions)"+metrics))
 	}
 	t.Logf("%d runs, %d of them late: %d hours and %d days of agents are equal", stored, late, one("SELECT count() FROM AgentMetrics WHERE period = 'hour'"), one("SELECT count() FROM AgentMetrics WHERE period = 'day'"))

@@ -24,7 +24,7 @@ type attrMap struct {
 
 // keyShape is a stretch of keys in a column.
 type keyShape struct {
-	lengths  uint64 // A hash of the lengths of the keys.
+	lengths  uint64 // See [record.Attrs.KeyLengths].
 	from, to int
 }
 
@@ -42,10 +42,7 @@ func (c *attrMap) put(attrs record.Attrs) {
 }
 
 func (c *attrMap) putKeys(attrs record.Attrs) {
-	lengths := uint64(len(attrs))
-	for i := range attrs {
-		lengths = lengths*31 + uint64(len(attrs[i].Key))
-	}
+	lengths := attrs.KeyLengths()
 	s := &c.shapes[lengths%uint64(len(c.shapes))]
 	if ids := c.keys.idx[s.from:s.to]; s.lengths == lengths && c.keys.are(ids, attrs) {
 		c.keys.idx = append(c.keys.idx, ids...)

@@ -11,8 +11,8 @@ type emitter struct {
 	err   error
 }
 
-// wholeBytes is how long a piece must be to be passed on as it is: a shorter one is copied in less time than it takes to
-// pass on what is before it.
+// wholeBytes is how long a piece must be to be passed on as it is. Shorter ones are copied, so that a block does not fall
+// into many small parts.
 const wholeBytes = 4 << 10
 
 // put takes p.

@@ -73,7 +73,7 @@ func (c *lowCardinality) id(s string, hint uint32) uint32 {
 	return id
 }
 
-// guess returns where the id of s stands if it came lately. It is found in less time than the hash of s is computed.
+// guess returns where the id of s stands if it came lately, so that s need not be hashed.
 func (c *lowCardinality) guess(s string) *uint32 {
 	n := len(s)
 	if n == 0 {

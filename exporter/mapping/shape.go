@@ -38,15 +38,6 @@ const (
 	relearnAfter = 16
 )
 
-// lengthsOf is a hash of the lengths of the keys.
-func lengthsOf(attrs record.Attrs) uint64 {
-	sum := uint64(len(attrs))
-	for i := range attrs {
-		sum = sum*31 + uint64(len(attrs[i].Key))
-	}
-	return sum
-}
-
 // find returns the shape of the attributes, nil if it is not there.
 func (s *shapes) find(lengths uint64, attrs record.Attrs) *shape {
 	e := &s[lengths%uint64(len(s))]

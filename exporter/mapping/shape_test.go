@@ -39,7 +39,7 @@ func TestShapesChangeNothing(t *testing.T) {
 			}
 			attrs = append(attrs, record.Attr{Key: string([]byte(key)), Value: value}) // Each request has its own strings.
 		}
-		if used.shapes.find(lengthsOf(attrs), attrs) != nil {
+		if used.shapes.find(attrs.KeyLengths(), attrs) != nil {
 			found++
 		}
 		fresh := New(Config{})
@@ -75,7 +75,7 @@ func TestShapesAreBounded(t *testing.T) {
 	for range 2 * relearnAfter {
 		m.scan(&m.v, long)
 	}
-	require.Nil(t, m.shapes.find(lengthsOf(long), long))
+	require.Nil(t, m.shapes.find(long.KeyLengths(), long))
 	known := 0
 	for i := range m.shapes {
 		if m.shapes[i].shape != nil {

@@ -45,7 +45,7 @@ func (v *view) str(id keyID) string {
 // counts, as for an SDK, where setting an attribute again overwrites it.
 func (m *Mapper) load(v *view, attrs record.Attrs) {
 	v.quiet = true
-	if s := m.shapes.find(lengthsOf(attrs), attrs); s != nil {
+	if s := m.shapes.find(attrs.KeyLengths(), attrs); s != nil {
 		s.show(v, attrs)
 		return
 	}
@@ -79,7 +79,7 @@ func (v *view) guess(before keyID, key string) (keyID, bool) {
 // there is nothing to change, that is attrs itself.
 func (m *Mapper) scan(v *view, attrs record.Attrs) record.Attrs {
 	v.bad, v.quiet = keySet{}, false
-	lengths := lengthsOf(attrs)
+	lengths := attrs.KeyLengths()
 	if s := m.shapes.find(lengths, attrs); s != nil {
 		s.show(v, attrs)
 		for i := range attrs {
