@@ -217,3 +217,29 @@ func TestProgressStaysAsLongAsItsSegment(t *testing.T) {
 		closeNow(t, j)
 	}
 }
+
+// An empty segment that cannot be removed when the journal is opened is removed when it is closed.
+func TestUnneededFileIsRemovedLater(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, fs := started(t, journal.Settings{})
+		fs = fs.Copy() // As it is when the program is killed now.
+		require.Len(t, segments(fs), 2, "one was made ahead")
+		failOn(crashfs.OpRemove, syscall.EROFS)(fs)
+		j := open(t, journal.Settings{Dir: "/journal", FS: fs})
+		require.Len(t, j.Recovery().Segments, 1)
+		fs.SetFault(nil)
+		require.NoError(t, j.Recovery().Segments[0].Remove(t.Context()))
+		closeNow(t, j)
+		require.Empty(t, segments(fs))
+	})
+}
+
+func segments(fs *crashfs.FS) (names []string) {
+	for name := range fs.Files() {
+		if strings.HasSuffix(name, ".seg") {
+			names = append(names, name)
+		}
+	}
+	return names
+}

@@ -60,6 +60,7 @@ type Journal struct {
 	segments map[uint64]*Segment // Closed and not removed.
 	bytes    int64               // Of their files and the active one.
 	open     openStats
+	unneeded []string // Files that could not be removed.
 	closed   bool
 
 	changed chan struct{}
@@ -154,6 +155,13 @@ func (j *Journal) closeFiles() error {
 			errs = append(errs, j.fs.Remove(j.segmentName(j.active.seg.Number)))
 		}
 		j.active = nil
+	}
+	j.mu.Lock()
+	unneeded := j.unneeded
+	j.unneeded = nil
+	j.mu.Unlock()
+	for _, name := range unneeded {
+		j.clean(name)
 	}
 	errs = append(errs, j.spare.close(j), j.log.close(j), j.lock.Close())
 	j.lock = nil

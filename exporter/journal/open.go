@@ -181,11 +181,16 @@ func (f *found) readHeader(fs FS) error {
 	return nil
 }
 
-// clean removes a file that is not needed. If that fails, the next Open tries again.
+// clean removes a file that is not needed. If that fails, Close tries again, and then the next Open.
 func (j *Journal) clean(name string) {
-	if err := j.remove(name); err != nil {
-		j.s.Logger.Warn("a file that is not needed any more cannot be removed", zap.String("file", name), zap.Error(err))
+	err := j.remove(name)
+	if err == nil {
+		return
 	}
+	j.s.Logger.Warn("a file that is not needed any more cannot be removed", zap.String("file", name), zap.Error(err))
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.unneeded = append(j.unneeded, name)
 }
 
 // dropReplaced removes segments of which there is a copy, see repair.
