@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/agenttrail/agenttrail/internal/recycle"
 )
 
 const (
@@ -46,8 +48,8 @@ type Journal struct {
 	pieces [][]byte   // Reused.
 	batch  []*request // Reused.
 
-	readPool sync.Pool // Of *[]byte, for readMemory.
-	requests sync.Pool // Of *request. Not of all journals: a channel stays in the bubble of its test.
+	read     recycle.Large // For readMemory.
+	requests sync.Pool     // Of *request. Not of all journals: a channel stays in the bubble of its test.
 
 	spare spare
 	log   windowLog

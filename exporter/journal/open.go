@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"go.uber.org/zap"
+
+	"github.com/agenttrail/agenttrail/internal/recycle"
 )
 
 // Recovery is what [Open] found.
@@ -37,7 +39,7 @@ func Open(ctx context.Context, s Settings) (*Journal, error) {
 		s: s, fs: s.FS, dir: s.Dir,
 		inflight: map[Hash]*request{}, segments: map[uint64]*Segment{}, window: newWindow(s.Window, s.WindowRequests),
 		changed: make(chan struct{}, 1), wake: make(chan struct{}, 1), stop: make(chan struct{}),
-		spare: spare{wanted: make(chan struct{}, 1)},
+		spare: spare{wanted: make(chan struct{}, 1)}, read: recycle.Large{Limit: keepRead},
 	}
 	if _, err := rand.Read(j.run[:]); err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)

@@ -1,19 +1,19 @@
 package journal
 
-import "sync"
+import "github.com/agenttrail/agenttrail/internal/recycle"
 
 const (
 	// minPiece is the least that is taken at a time.
 	minPiece = 1 << 20
-	// maxPiece is how large a piece may be to be kept.
-	maxPiece = 128 << 20
+	// keepRead is how many bytes of pieces are kept for the next segments: what blocks on their way hold, about.
+	keepRead = 96 << 20
 )
 
 // readMemory is where records lie that were read back. It comes in pieces, which are used again: they are large, and new
 // ones would be cleared and paged in first.
 type readMemory struct {
-	pool   *sync.Pool // Of *[]byte.
-	pieces []*[]byte  // The last one has room, perhaps.
+	from   *recycle.Large
+	pieces []*[]byte // The last one has room, perhaps.
 }
 
 // room returns n bytes, which are not taken yet. What is in them is of no meaning.
@@ -23,11 +23,7 @@ func (m *readMemory) room(n int) []byte {
 			return last[len(last) : len(last)+n : len(last)+n]
 		}
 	}
-	piece, _ := m.pool.Get().(*[]byte)
-	if piece == nil || cap(*piece) < n {
-		b := make([]byte, 0, max(n, minPiece))
-		piece = &b
-	}
+	piece := m.from.Get(max(n, minPiece))
 	m.pieces = append(m.pieces, piece)
 	return (*piece)[:n:n]
 }
@@ -41,10 +37,7 @@ func (m *readMemory) take(n int) {
 // release gives all of it up.
 func (m *readMemory) release() {
 	for _, piece := range m.pieces {
-		if cap(*piece) <= maxPiece {
-			*piece = (*piece)[:0]
-			m.pool.Put(piece)
-		}
+		m.from.Put(piece)
 	}
 	m.pieces = nil
 }

@@ -100,7 +100,7 @@ func (l *Loaded) Release() {
 // Load is [Segment.Each] with records that stay valid until they are released. Those that are not are left to the
 // collector of garbage.
 func (s *Segment) Load() (*Loaded, error) {
-	l := &Loaded{Records: make([][]byte, s.count), memory: readMemory{pool: &s.j.readPool}}
+	l := &Loaded{Records: make([][]byte, s.count), memory: readMemory{from: &s.j.read}}
 	if err := s.each(&l.memory, func(i int, data []byte) error {
 		l.Records[i] = data
 		l.Bytes += int64(len(data))
