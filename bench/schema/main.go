@@ -58,7 +58,6 @@ func mainErr(ctx context.Context) (err error) {
 	flag.BoolVar(&b.keep, "keep", false, "leave the last database of every schema")
 	flag.IntVar(&b.volume.spans, "spans", 0, "fill each schema with so many spans and ask questions, instead of measuring INSERTs")
 	flag.IntVar(&b.volume.days, "days", 5, "days over which these spans are spread")
-	flag.IntVar(&b.volume.links, "links", 20, "how many times each part of them is attached")
 	asked := flag.Int("asked", 200, "how often each question is asked")
 	flag.Parse()
 	for g := range strings.SplitSeq(*groups, ",") {

@@ -112,10 +112,6 @@ func (b *bench) examine(ctx context.Context, asked int) error {
 			fmt.Fprintf(w, "%s\t%s\t%s rows\t%s parts\t%s\n", l.name, s[0], s[1], s[2], s[3])
 		}
 	}
-	// What was filled in a minute ago would be merged for many more.
-	if _, err := b.engine.ask(ctx, "SYSTEM STOP MERGES"); err != nil {
-		return err
-	}
 	fmt.Fprintln(w, "\t\t\t\t\t\nquestion\tschema\tp50, ms\tp99, ms\tCPU, ms\trows")
 	for i, q := range questions {
 		// Each question is about traces of its own: the engine remembers where it found nothing for a condition.
@@ -182,7 +178,7 @@ func (b *bench) subjects(ctx context.Context, about subject, count int, r *rand.
 	if about == aboutTraceOfDay {
 		days = 1
 	}
-	all, err := b.column(ctx, fmt.Sprintf("SELECT DISTINCT %s FROM %s.%s AS t CROSS JOIN (SELECT number AS c FROM numbers(%d)) AS copies ORDER BY 1", as, source, table, days))
+	all, err := b.column(ctx, fmt.Sprintf("SELECT DISTINCT %s FROM %s.%s AS t CROSS JOIN (SELECT %d * (number + 1) AS c FROM numbers(%d)) AS copies ORDER BY 1", as, source, table, copyOf(0), days))
 	if err != nil {
 		return nil, err
 	}
