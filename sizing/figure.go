@@ -13,11 +13,11 @@ type Figure struct {
 
 // What was measured. Traffic is that of bench/ingest: runs of a request, six steps and four log records, 1,172 bytes a row.
 var (
-	collectorMicros = Figure{"collector", 10.6, "µs of CPU per span", "make bench", "from the socket to the answer of ClickHouse, journal included, with the span's share of log records; median on two cores"}
-	engineMicros    = Figure{"ClickHouse", 26.0, "µs of CPU per row", "make bench", "INSERT, materialized views, and the merges that began meanwhile; median on two cores"}
+	collectorMicros = Figure{"collector", 10.4, "µs of CPU per span", "make bench", "from the socket to the answer of ClickHouse, journal included, with the span's share of log records; median on two cores"}
+	engineMicros    = Figure{"ClickHouse", 25.7, "µs of CPU per row", "make bench", "INSERT, materialized views, and the merges that began meanwhile; median on two cores"}
 	wireBytes       = Figure{"wire", 1172, "bytes per span or log record", "make bench", "OTLP as it arrives, not compressed"}
 	blockRatio      = Figure{"compression", 3.2, "times smaller", "make bench", "LZ4 frames, as they go into a journal that fills and to ClickHouse; docs/performance.md"}
-	collectorPeak   = Figure{"collector's memory", 582, "MiB", "make bench", "at most, while as much was sent as it took"}
+	collectorPeak   = Figure{"collector's memory", 580, "MiB", "make bench", "at most, through pdata, while as much was sent as it took"}
 )
 
 // What is chosen, so that the plan holds when something happens. Nobody has measured these.

@@ -23,6 +23,7 @@ import (
 
 type bench struct {
 	engine      *engine
+	start       func() (*engine, error)
 	runs        int // Runs in the sample.
 	spansPerRun int
 	volume      volume
@@ -74,10 +75,15 @@ func mainErr(ctx context.Context) (err error) {
 		}
 		b.schemas = append(b.schemas, l)
 	}
-	if b.engine, err = startEngine(ctx, *program, *data); err != nil {
+	b.start = func() (*engine, error) { return startEngine(ctx, *program, *data) }
+	if b.engine, err = b.start(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.engine.stop()) }()
+	defer func() {
+		if b.engine != nil {
+			err = errors.Join(err, b.engine.stop())
+		}
+	}()
 	for _, l := range b.schemas {
 		l.source = *ours
 		if l.database != "" {
@@ -96,4 +102,13 @@ func mainErr(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// restart gives the bench a new engine on the same data.
+func (b *bench) restart() (err error) {
+	if err := b.engine.stop(); err != nil {
+		return err
+	}
+	b.engine, err = b.start()
+	return err
 }

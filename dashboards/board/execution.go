@@ -7,6 +7,8 @@ func Execution() Dashboard {
 SELECT id, concat(agentId, ' ', toString(status), ' ', formatDateTime(startedAt, '%F %T'), ' ', id) FROM ${database}.AgentExecution
 WHERE $__timeFilter(startedAt) AND startedAt >= $__toTime - toIntervalHour(6) ORDER BY status = 'success', startedAt DESC LIMIT 100`, one)
 	const this = "id = ${execution:singlequote}"
+	// Asked as rows are read, indexes make the engine prepare to read every part.
+	const indexesFirst = " SETTINGS use_skip_indexes_on_data_read = 0"
 
 	b.heading("The run")
 	b.table("The run", "What it was, for whom, how it ended. Figures of its steps count each call once.", clickHouse, `
@@ -32,13 +34,13 @@ FROM ${database}.AgentExecution WHERE traceId IN (SELECT traceId FROM ${database
 	b.table("Waterfall", "Every span of its trace in order of time. The bar is how long it took; after is how long after the first span it began.", clickHouse, `
 SELECT dateDiff('microsecond', min(startedAt) OVER (), startedAt) / 1e3 AS "after", duration, name, operation AS "kind", status, if(tool != '', tool, model) AS "of",
     inputTokens AS "input tokens", outputTokens AS "output tokens", toFloat64(cost) AS "cost", statusMessage AS "message", serviceName AS "service", spanId AS "span", parentSpanId AS "parent"
-FROM ${database}.Span WHERE `+ofExecution+" AND "+theExecution("startedAt")+` ORDER BY startedAt, duration DESC LIMIT 2000`, size(24, 12),
+FROM ${database}.Span WHERE `+ofExecution+" AND "+theExecution("startedAt")+` ORDER BY startedAt, duration DESC LIMIT 2000`+indexesFirst, size(24, 12),
 		column("after", inUnit("ms"), wide(110)), column("duration", inUnit("ms"), bar(), wide(220)), column("cost", inUnit("currencyUSD"), inDecimals(6)),
 		column("status", property{"mappings", []any{map[string]any{"type": "value", "options": map[string]any{"error": map[string]any{"color": "red", "index": 0}}}}}, property{"custom.cellOptions", map[string]any{"type": "color-text"}}))
 	b.trace("Trace", "The same as Grafana draws traces, with attributes.", `
 SELECT traceId AS "traceID", spanId AS "spanID", parentSpanId AS "parentSpanID", serviceName, name AS "operationName", startedAt AS "startTime", duration,
     arrayMap(k -> map('key', k, 'value', attributes[k]), mapKeys(attributes)) AS "tags", arrayMap(k -> map('key', k, 'value', resourceAttributes[k]), mapKeys(resourceAttributes)) AS "serviceTags", if(status = 'error', 2, 0) AS "statusCode"
-FROM ${database}.Span WHERE traceId IN (SELECT traceId FROM ${database}.AgentExecution WHERE `+this+" AND traceId != '') AND "+theExecution("startedAt")+` ORDER BY startedAt LIMIT 5000`)
+FROM ${database}.Span WHERE traceId IN (SELECT traceId FROM ${database}.AgentExecution WHERE `+this+" AND traceId != '') AND "+theExecution("startedAt")+` ORDER BY startedAt LIMIT 5000`+indexesFirst)
 	b.logs("Logs", "Log records that name the run, or none and its trace.", `
 SELECT timestamp, message AS "body", toString(level) AS "level", serviceName, toString(category) AS "category", eventName, metadata AS "labels"
 FROM ${database}.AgentLog WHERE `+ofExecution+" AND "+theExecution("timestamp")+` ORDER BY timestamp LIMIT 2000`)

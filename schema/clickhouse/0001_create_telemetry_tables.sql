@@ -6,9 +6,11 @@
 -- The deduplication window makes a retried INSERT with the same token harmless on a single node.
 -- Spans of one trace lie together: they have ids, users and sessions in common, and are read together. Granules of Span
 -- are small, because its attributes are large: a question about one trace reads two granules.
--- Attributes of Span are compressed a granule at a time, not half of one: a call of a model repeats the conversation so
--- far, and all calls of a trace lie together. Lengths of strings are stored before the strings, not in a column of eight
--- bytes each. Counts and costs are small numbers, which T64 stores bit by bit.
+-- Attributes of Span are compressed in blocks of up to 1 MiB: what is not asked for is decompressed too, and smaller
+-- blocks would not find again what the next call of a model repeats of the conversation so far. The primary key of Span
+-- is the minute alone: with the trace in it, a search for a trace would look at every mark before it asks the filters.
+-- Lengths of strings are stored before the strings, not in a column of eight bytes each. Counts and costs are small
+-- numbers, which T64 stores bit by bit.
 -- Columns share one file up to 128 MiB of data, so that an INSERT makes ten files and not a hundred. Merges wait until a
 -- dozen parts of like size are there, so that a row is written again half as often. Figures: docs/performance.md.
 
@@ -95,7 +97,7 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.Span${LOCAL} ${ON_CLUSTER}
     scopeName          LowCardinality(String) COMMENT 'Instrumentation scope' CODEC(ZSTD(1)),
     scopeVersion       LowCardinality(String) COMMENT 'Version of the instrumentation scope' CODEC(ZSTD(1)),
     resourceAttributes Map(LowCardinality(String), String) COMMENT 'Resource attributes, values as text' CODEC(ZSTD(4)),
-    attributes         Map(LowCardinality(String), String) COMMENT 'Span attributes, values as text, structures as JSON' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 1048576, max_compress_block_size = 4194304),
+    attributes         Map(LowCardinality(String), String) COMMENT 'Span attributes, values as text, structures as JSON' CODEC(ZSTD(3)) SETTINGS (min_compress_block_size = 262144, max_compress_block_size = 1048576),
     `events.timestamp` Array(DateTime64(9, 'UTC')) COMMENT 'Times of the span events' CODEC(ZSTD(1)),
     `events.name`      Array(LowCardinality(String)) COMMENT 'Names of the span events' CODEC(ZSTD(1)),
     `events.attributes` Array(Map(LowCardinality(String), String)) COMMENT 'Attributes of the span events' CODEC(ZSTD(4)),
@@ -108,6 +110,7 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.Span${LOCAL} ${ON_CLUSTER}
 )
 ENGINE = ${MERGETREE}
 PARTITION BY toDate(startedAt)
+PRIMARY KEY toStartOfMinute(startedAt)
 ORDER BY (toStartOfMinute(startedAt), traceId, startedAt)
 TTL toDateTime(startedAt) + toIntervalDay(${RETENTION_SPAN_DAYS})
 SETTINGS ttl_only_drop_parts = 1, string_serialization_version = 'single_stream', index_granularity = 2048, min_bytes_for_wide_part = 134217728, merge_selector_base = 12${DEDUP_SETTINGS}

@@ -1,5 +1,6 @@
 -- Why: one id finds everything about one run: its steps, logs, requests and errors, in order.
 -- A record that names no run belongs to the run whose trace it shares.
+-- Indexes are asked before anything is read: asked as rows are read, they make the engine prepare to read every part.
 -- Locks: none, the view is new.
 
 CREATE VIEW IF NOT EXISTS ${DATABASE}.ExecutionTrail ${ON_CLUSTER} AS
@@ -22,4 +23,5 @@ SELECT * FROM
     SELECT timestamp, 'error', toString(errorCode), toString(severity), 0, message, toString(id), traceId, spanId, '', executionId
     FROM ${DATABASE}.SystemErrors WHERE executionId = {id:String} OR (executionId = '' AND traceId IN (SELECT traceId FROM runs))
 )
-ORDER BY timestamp, source;
+ORDER BY timestamp, source
+SETTINGS use_skip_indexes_on_data_read = 0;
