@@ -78,7 +78,7 @@ bench: engines ## Compare with contrib's ClickHouse exporter on this machine; AR
 	@cd bench && $(GO) run ./ingest -agenttrail ../$(BIN) $(ARGS)
 
 .PHONY: bench-schema
-bench-schema: engines ## Ask questions of large tables, beside contrib's (ten minutes, 10 GB in TMPDIR); ARGS="-spans 14500000 -days 5"
+bench-schema: engines ## Ask questions of large tables, beside contrib's (ten minutes, 11 GB in TMPDIR); ARGS="-spans 14500000 -days 5"
 	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; cd bench; \
 	TMPDIR=$$dir $(GO) run ./ingest -agenttrail ../$(BIN) -rounds 1 -spans 100000 -only direct,contrib -keep; \
 	$(GO) run ./schema -agenttrail ../$(BIN) -data "$$(echo "$$dir"/agenttrail-bench-*/clickhouse)" -spans 14500000 $(ARGS) agenttrail=../schema/clickhouse contrib=contrib_0
