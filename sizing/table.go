@@ -19,7 +19,7 @@ const errorsPerRun = 0.1
 
 // tables are those that grow with what arrives. The states of AgentMetrics and usage grow with agents, users and hours.
 var tables = []table{
-	{"Span", 218, func(in *Input) float64 { return in.SpansPerSecond }, perTable, "of which half is text that was sent to models and came back"},
+	{"Span", 214, func(in *Input) float64 { return in.SpansPerSecond }, perTable, "of which half is text that was sent to models and came back"},
 	{"AgentLog", 97, func(in *Input) float64 { return in.SpansPerSecond * in.LogsPerSpan }, perTable, "text of one line"},
 	{"AgentExecution", 248, func(in *Input) float64 { return in.SpansPerSecond / in.SpansPerRun }, perTable, "one row per run"},
 	{"RequestLog", 126, func(in *Input) float64 { return in.SpansPerSecond / in.SpansPerRun }, perTable, "one row per request, counted as one per run"},

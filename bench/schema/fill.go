@@ -26,8 +26,11 @@ func day(d int) string {
 	return at.AddDate(0, 0, d).Format(time.DateOnly)
 }
 
-// Copies of the sample are numbered, those of day d from copyOf(d).
-func copyOf(day int) int { return 1000 * (day + 1) }
+// daysCopies is more than how many copies of the sample a day has.
+const daysCopies = 1_000_000
+
+// copyOf is the number of the first copy of a day; the others of the day follow.
+func copyOf(day int) int { return daysCopies * (day + 1) }
 
 // ids says how a copy of the sample, number c, is made unlike the others: ids are hashes of the first ones.
 var ids = map[string]string{

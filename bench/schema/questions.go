@@ -184,7 +184,7 @@ func (b *bench) subjects(ctx context.Context, about subject, count int, r *rand.
 	if about == aboutTraceOfDay {
 		days = 1
 	}
-	all, err := b.column(ctx, fmt.Sprintf("SELECT DISTINCT %s FROM %s.%s AS t CROSS JOIN (SELECT %d * (number + 1) AS c FROM numbers(%d)) AS copies ORDER BY 1", as, source, table, copyOf(0), days))
+	all, err := b.column(ctx, fmt.Sprintf("SELECT DISTINCT %s FROM %s.%s AS t CROSS JOIN (SELECT %d * (number + 1) AS c FROM numbers(%d)) AS copies ORDER BY 1", as, source, table, daysCopies, days))
 	if err != nil {
 		return nil, err
 	}

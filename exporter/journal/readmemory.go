@@ -5,7 +5,7 @@ import "github.com/agenttrail/agenttrail/internal/recycle"
 const (
 	// minPiece is the least that is taken at a time.
 	minPiece = 1 << 20
-	// keepRead is how many bytes of pieces are kept for the next segments: what blocks on their way hold, about.
+	// keepRead is how many bytes of pieces are kept for the next segments at most.
 	keepRead = 96 << 20
 )
 

@@ -6,10 +6,8 @@ import (
 	"time"
 )
 
-const (
-	// idle is after which time without use the buffers of a Large are left to the collector of garbage.
-	idle = 10 * time.Second
-)
+// idle is after which time without use the buffers of a Large are left to the collector of garbage.
+const idle = 10 * time.Second
 
 // Large keeps a few large buffers, of similar size, from one use to the next. [Bytes] is no place for them: what it keeps
 // goes with every second collection of garbage, which is sooner than a large buffer is needed again.
