@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/agenttrail/agenttrail/coverage"
@@ -98,10 +99,22 @@ func newPlatform(t *testing.T) *platform {
 	run, err := reconcile.New(p.store, p.reader, reconcile.Config{Grace: -1, Now: soon}).Run(t.Context(), nil)
 	require.NoError(t, err)
 	require.Positive(t, run.Executions)
-	for range 2 { // The first marks how far the second may go.
-		require.NoError(t, p.store.SealAudit(t.Context()))
-	}
+	p.seal(t)
 	return p
+}
+
+// seal covers all rows of the trails by hashes. One call marks how far the next may go, and all transactions of the server
+// that had begun must end in between, those of other tests and of its own housekeeping, too.
+func (p *platform) seal(t *testing.T) {
+	t.Helper()
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		require.NoError(c, p.store.SealAudit(t.Context()))
+		for _, trail := range ledger.Trails() {
+			report, err := p.store.VerifyAudit(t.Context(), ledger.System("test"), trail)
+			require.NoError(c, err)
+			require.Zero(c, report.Unsealed, trail)
+		}
+	}, time.Minute, 50*time.Millisecond)
 }
 
 func (p *platform) open(t *testing.T, database string) *chread.Reader {
