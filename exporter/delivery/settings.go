@@ -75,8 +75,9 @@ type Settings struct {
 	Logger   *zap.Logger  // (none)
 	Observer Observer     // (none)
 
-	tellAfter  time.Duration // After which trouble with ClickHouse is told (1 s).
-	openAtMost time.Duration // After which a segment is closed even if many wait (5 s).
+	tellAfter time.Duration // After which trouble with ClickHouse is told (1 s).
+	// After which a segment is closed even if many wait (5 s, or FlushInterval if that is longer).
+	openAtMost time.Duration
 	// FlushInterval at least while some table takes no rows (1 s): every segment is kept for that table, so there
 	// should be few of them.
 	brokenFlush   time.Duration
@@ -102,7 +103,7 @@ func (s Settings) withDefaults() Settings {
 	wait(&s.RetryInitial, 100*time.Millisecond)
 	wait(&s.RetryMax, 5*time.Second)
 	wait(&s.tellAfter, time.Second)
-	wait(&s.openAtMost, 5*time.Second)
+	wait(&s.openAtMost, max(5*time.Second, s.FlushInterval))
 	wait(&s.brokenFlush, time.Second)
 	wait(&s.progressAfter, 5*time.Second)
 	wait(&s.feedPause, 30*time.Second)

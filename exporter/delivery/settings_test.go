@@ -3,6 +3,7 @@ package delivery
 import (
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -27,4 +28,10 @@ func TestAutoCompressesOverANetworkOnly(t *testing.T) {
 			require.Equal(t, c, c.of(u), endpoint)
 		}
 	}
+}
+
+func TestRowsAreCollectedForAsLongAsTheIntervalSays(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, 5*time.Second, Settings{}.withDefaults().openAtMost)
+	require.Equal(t, time.Minute, Settings{FlushInterval: time.Minute}.withDefaults().openAtMost)
 }
