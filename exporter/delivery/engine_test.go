@@ -165,7 +165,7 @@ func TestLateDataOfManyDaysIsOneBlock(t *testing.T) {
 	t.Parallel()
 	ch := enginetest.ClickHouse(t)
 	db, conn := database(t, ch)
-	w := newTestWriter(t, ch.URL, func(s *Settings) { s.Database, s.RequestTimeout = db, 5*time.Minute })
+	w := newTestWriter(t, ch.URL, func(s *Settings) { s.Database = db })
 	b, err := w.Begin(t.Context(), 0)
 	require.NoError(t, err)
 	const days = 105 // More than max_partitions_per_insert_block allows by default.

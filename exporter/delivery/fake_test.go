@@ -159,8 +159,8 @@ func decodeBody(t *testing.T, body []byte, compressed bool) []map[string]any {
 	return rows
 }
 
-// newTestWriter returns a writer with a journal of its own that sends and retries at once and is shut down at the end
-// of the test.
+// newTestWriter returns a writer with a journal of its own that sends and retries at once, has patience with a slow disk
+// and a slow machine, and is shut down at the end of the test.
 func newTestWriter(t *testing.T, endpoint string, change func(*Settings)) *Writer {
 	t.Helper()
 	w, err := NewWriter(t.Context(), testSettings(t, endpoint, change))
@@ -175,6 +175,7 @@ func testSettings(t *testing.T, endpoint string, change func(*Settings)) Setting
 		Endpoint: endpoint, Client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}},
 		Logger: zaptest.NewLogger(t), RetryInitial: time.Millisecond, RetryMax: 2 * time.Millisecond, FlushInterval: time.Millisecond,
 		Journal: journal.Settings{Dir: t.TempDir()}, patience: 10 * time.Millisecond, brokenFlush: time.Millisecond, tellAfter: time.Nanosecond,
+		openAtMost: time.Hour, MaxWait: 2 * time.Minute, RequestTimeout: 5 * time.Minute,
 	}
 	if change != nil {
 		change(&s)

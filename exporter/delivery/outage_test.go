@@ -141,7 +141,7 @@ func TestSpilledSegmentsAreTheSameBytes(t *testing.T) {
 		fake := newFake(t)
 		up := fake.down()
 		w := newTestWriter(t, fake.URL, func(s *Settings) {
-			s.MaxQueueBytes, s.MaxRequestBytes, s.MaxBlockRows, s.openAtMost, s.FlushInterval = memory, 1<<20, 6, time.Hour, time.Hour
+			s.MaxQueueBytes, s.MaxRequestBytes, s.MaxBlockRows, s.FlushInterval = memory, 1<<20, 6, time.Hour
 		})
 		for r := range 60 {
 			putAll(t, w, r, segment/4)
