@@ -60,13 +60,14 @@ func TestMemoryIsBoundedInAnOutage(t *testing.T) {
 	const limit, n, size = 400_000, 200, 10_000
 	w := newTestWriter(t, fake.URL, func(s *Settings) { s.MaxQueueBytes = limit })
 	most := int64(0)
+	began := time.Now()
 	for i := range n { // 6 MB.
 		putAll(t, w, i, size)
 		most = max(most, w.QueueBytes())
 	}
 	bytes, oldest, segments := w.Backlog()
 	require.Greater(t, bytes, int64(3*n*size))
-	require.WithinDuration(t, time.Now(), oldest, 30*time.Second)
+	require.WithinRange(t, oldest, began, time.Now())
 	require.Greater(t, segments, 10)
 	up()
 	eventually(t, func() bool {
@@ -146,6 +147,7 @@ func TestSpilledSegmentsAreTheSameBytes(t *testing.T) {
 		for r := range 60 {
 			putAll(t, w, r, segment/4)
 		}
+		eventually(t, func() bool { return w.feeder.waiting() == 0 }, "all that are closed wait for ClickHouse")
 		require.Equal(t, i == 1, spilled(w) > 0, "some are spilled if there is little memory")
 		up()
 		require.NoError(t, w.rotate(t.Context()))
@@ -199,7 +201,7 @@ func TestAMissingTableHoldsUpOnlyItself(t *testing.T) {
 		eventually(t, func() bool { return len(fake.stored(column.TableAgentLog)) == 3*(i+1) }, "the others go on")
 	}
 	require.Empty(t, fake.stored(column.TableSpan))
-	require.Len(t, fake.stored(column.TableAgentExecution), n/5)
+	eventually(t, func() bool { return len(fake.stored(column.TableAgentExecution)) == n/5 })
 	eventually(t, func() bool { return w.QueueBytes() < 100_000 }, "what waits for the table is not kept in memory")
 	shutdown(t, w)
 
