@@ -55,6 +55,12 @@ func scan[T any](t *testing.T, conn driver.Conn, query string) T {
 	return v
 }
 
+// countedRuns returns how many runs the views have counted, perhaps on two days: a test may run over midnight.
+func countedRuns(t *testing.T, conn driver.Conn) uint64 {
+	t.Helper()
+	return scan[uint64](t, conn, "SELECT toUInt64(sum(totalExecutions)) FROM AgentMetrics WHERE period = 'day'")
+}
+
 func TestTheSchemaIsChecked(t *testing.T) {
 	t.Parallel()
 	ch := enginetest.ClickHouse(t)
@@ -108,7 +114,7 @@ func TestLostAnswersAndBrokenConnectionsStoreOnce(t *testing.T) {
 	require.Equal(t, uint64(n), scan[uint64](t, conn, "SELECT count() FROM AgentExecution"))
 	require.Equal(t, uint64(n), scan[uint64](t, conn, "SELECT uniqExact(id) FROM AgentExecution"))
 	require.Equal(t, uint64(n), scan[uint64](t, conn, "SELECT count() FROM Span"))
-	require.Equal(t, uint64(n), scan[uint64](t, conn, "SELECT totalExecutions FROM AgentMetrics WHERE period = 'day'"), "the views count once too")
+	require.Equal(t, uint64(n), countedRuns(t, conn), "the views count once too")
 }
 
 func TestARealServerRejectsOnlyTheGuiltyRequest(t *testing.T) {
@@ -144,7 +150,7 @@ func TestARealServerRejectsOnlyTheGuiltyRequest(t *testing.T) {
 	}
 	require.Equal(t, uint64(60), scan[uint64](t, conn, "SELECT count() FROM AgentExecution"))
 	require.Equal(t, uint64(60), scan[uint64](t, conn, "SELECT uniqExact(id) FROM AgentExecution"))
-	require.Equal(t, uint64(60), scan[uint64](t, conn, "SELECT totalExecutions FROM AgentMetrics WHERE period = 'day'"))
+	require.Equal(t, uint64(60), countedRuns(t, conn))
 }
 
 // replay inserts a dead letter as any client of ClickHouse can.
@@ -264,7 +270,7 @@ func TestNothingAcknowledgedIsLostWhenTheServerIsKilled(t *testing.T) {
 		return true
 	})
 	require.Len(t, stored, int(count.Load()))
-	require.Equal(t, uint64(count.Load()), scan[uint64](t, conn, "SELECT toUInt64(sum(totalExecutions)) FROM AgentMetrics WHERE period = 'day'"))
+	require.Equal(t, uint64(count.Load()), countedRuns(t, conn))
 }
 
 func TestABacklogOutlivesTheProcess(t *testing.T) {
