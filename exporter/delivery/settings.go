@@ -85,6 +85,7 @@ type Settings struct {
 	feedPause     time.Duration // After which a segment that cannot be read is tried again (30 s).
 	patience      time.Duration // How long Shutdown waits for a ClickHouse that does not take rows (2 s).
 	calm          time.Duration // How long Shutdown waits when nothing is stored, such as for an answer (10 s).
+	reserve       time.Duration // What is left of the time to shut down when sending ends (1 s).
 }
 
 func (s Settings) withDefaults() Settings {
@@ -109,6 +110,7 @@ func (s Settings) withDefaults() Settings {
 	wait(&s.feedPause, 30*time.Second)
 	wait(&s.patience, 2*time.Second)
 	wait(&s.calm, 10*time.Second)
+	wait(&s.reserve, time.Second)
 	set(&s.Senders, 2)
 	set(&s.Mappers, 4)
 	if s.Client == nil {

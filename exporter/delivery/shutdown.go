@@ -8,12 +8,8 @@ import (
 	"go.uber.org/zap"
 )
 
-const (
-	// shutdownReserve is what is left of the time to shut down when sending ends.
-	shutdownReserve = time.Second
-	// closeTimeout bounds closing the journal, which waits for the disk only.
-	closeTimeout = 5 * time.Second
-)
+// closeTimeout bounds closing the journal, which waits for the disk only.
+const closeTimeout = 5 * time.Second
 
 // Shutdown refuses new requests and sends what is in the journal, until ctx is near its end or ClickHouse takes no
 // rows. What is left stays in the journal for the next run. It may be called twice.
@@ -55,7 +51,7 @@ func (w *Writer) shutdown(ctx context.Context) error {
 func (w *Writer) drain(ctx context.Context, began time.Time) {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-shutdownReserve))
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-w.set.reserve))
 		defer cancel()
 	}
 	ticker := time.NewTicker(20 * time.Millisecond)
