@@ -89,7 +89,7 @@ service:
 	s := localSettings(t, io.Discard)
 	s.Logger, s.MetricsAddr = nil, ""
 	s.ConfigURIs = []string{file, second}
-	s.ClickHouseURL = "http://" + closedAddr(t)
+	s.ClickHouseURL = "http://" + closedAddr
 	c := start(t, s)
 	text, err := os.ReadFile(log)
 	require.NoError(t, err)

@@ -112,7 +112,7 @@ func TestPastPdataCanBeAskedForAndSwitchedOff(t *testing.T) {
 func TestTheMemoryLimiterRefusesWhatGoesPastPdata(t *testing.T) {
 	t.Parallel()
 	s := localSettings(t, io.Discard)
-	s.ClickHouseURL = "http://" + closedAddr(t)
+	s.ClickHouseURL = "http://" + closedAddr
 	s.Overrides = []string{"processors::memory_limiter={check_interval: 10ms, limit_mib: 2, spike_limit_mib: 1}"}
 	b := bundle{Collector: start(t, s)}
 	client := ptraceotlp.NewGRPCClient(b.grpc(t))
@@ -126,6 +126,6 @@ func TestTheMemoryLimiterRefusesWhatGoesPastPdata(t *testing.T) {
 		require.ErrorContains(t, err, "memory")
 		refused += 5
 		return true
-	}, 20*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	require.InDelta(t, float64(refused), b.metric(t, "otelcol_receiver_refused_spans", `transport="grpc"`), 0)
 }
