@@ -20,7 +20,7 @@ var hotFor = flag.Duration("ledger-hot-for", 3*time.Second, "how long 64 workers
 // 64 workers spend the credits of one user, who has 100 and permits 50 a day.
 func TestOneUserOfManyWorkers(t *testing.T) {
 	t.Parallel()
-	b := setup(t, pgstore.Settings{AcquireTimeout: time.Minute, LockTimeout: time.Minute, StatementTimeout: time.Minute})
+	b := setup(t, pgstore.Settings{})
 	b.grant(t, b.user.ID, 100*ledger.Credit)
 	// Where it is about noon, so that the day does not end meanwhile.
 	m := b.mandate(t, b.user.ID, ledger.Rules{MaxPerDay: credits(50), TimeZone: fmt.Sprintf("Etc/GMT%+d", time.Now().UTC().Hour()-12)})

@@ -1,6 +1,7 @@
 package pgstore_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -72,8 +73,12 @@ func asLedger(t *testing.T, database string) string {
 	return u.String()
 }
 
+// open opens a store that waits for long, unless told otherwise: on a machine that is busy nothing is to fail for that.
 func open(t *testing.T, settings pgstore.Settings) *pgstore.Store {
 	t.Helper()
+	settings.AcquireTimeout = cmp.Or(settings.AcquireTimeout, time.Minute)
+	settings.LockTimeout = cmp.Or(settings.LockTimeout, time.Minute)
+	settings.StatementTimeout = cmp.Or(settings.StatementTimeout, time.Minute)
 	s, err := pgstore.Open(t.Context(), settings)
 	require.NoError(t, err)
 	t.Cleanup(s.Close)

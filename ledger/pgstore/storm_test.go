@@ -22,10 +22,8 @@ import (
 // the audit trails make the rows that are there.
 func TestStorm(t *testing.T) {
 	t.Parallel()
-	patient := pgstore.Settings{AcquireTimeout: 30 * time.Second, LockTimeout: 30 * time.Second, StatementTimeout: time.Minute}
-	b := setup(t, patient)
-	patient.URL = b.url
-	st := &storm{bundle: b, t: t, stores: []*pgstore.Store{b.Store, open(t, patient)}, counts: map[string]int{}}
+	b := setup(t, pgstore.Settings{})
+	st := &storm{bundle: b, t: t, stores: []*pgstore.Store{b.Store, open(t, pgstore.Settings{URL: b.url})}, counts: map[string]int{}}
 	rng := rand.New(rand.NewPCG(seed(t), 0))
 	for i := range 3 {
 		u := b.newUser(t, fmt.Sprintf("storm%d@example.com", i))
