@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,7 +28,9 @@ func TestModel(t *testing.T) {
 	require.NoError(t, flag.Set("rapid.checks", "4"))
 	clock := &manual{}
 	b := setup(t, pgstore.Settings{Now: clock.now})
-	go b.others(t, deadline)
+	var others sync.WaitGroup
+	defer others.Wait()
+	others.Go(func() { b.others(t, deadline) })
 	rounds := 0
 	for ; rounds == 0 || time.Now().Before(deadline) && !t.Failed(); rounds++ {
 		if f := flag.Lookup("rapid.seed"); f.Value.String() == "0" || rounds > 0 {
@@ -36,6 +39,7 @@ func TestModel(t *testing.T) {
 		t.Logf("round %d: -rapid.seed %s", rounds+1, flag.Lookup("rapid.seed").Value)
 		rapid.Check(t, func(rt *rapid.T) { newMachine(rt, b, clock).play(rt) })
 	}
+	others.Wait() // The trails are read one after the other.
 	if !t.Failed() {
 		b.settled(t)
 		b.replays(t)
