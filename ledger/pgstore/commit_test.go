@@ -103,7 +103,7 @@ func TestConnectionDiesAtCommit(t *testing.T) {
 	// One connection, which knows all statements after the first round, so that what is cut is the statement itself.
 	through := open(t, pgstore.Settings{URL: proxied, MaxConns: 1, Tracer: cut})
 	direct.grant(t, direct.user.ID, 1000*ledger.Credit)
-	m := direct.mandate(t, direct.user.ID, ledger.Rules{MaxPerDay: credits(900)})
+	m := direct.mandate(t, direct.user.ID, ledger.Rules{MaxTotal: credits(900)}) // Of a day it would be anew at midnight.
 	waiting := direct.mandate(t, direct.user.ID, ledger.Rules{ApprovalOver: credits(0)})
 	conn := direct.connect(t)
 	ctx := t.Context()
