@@ -228,9 +228,13 @@ func TestMetrics(t *testing.T) {
 	w.run(t, c, "21")
 	w.do(t, w.authorizeCall(c, map[string]any{"amount": "60"}))
 	w.do(t, call{method: "GET", path: "/v1/holds/" + nobody, key: w.admin})
-	soon := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
-	key := w.must(t, call{method: "POST", path: "/v1/keys", key: w.admin, body: map[string]any{"name": "soon over", "scopes": []string{"execute"}, "expiresAt": soon}})
-	text := w.do(t, call{method: "GET", path: "/metrics"}).text
+	end := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	key := w.must(t, call{method: "POST", path: "/v1/keys", key: w.admin, body: map[string]any{"name": "soon over", "scopes": []string{"execute"}, "expiresAt": end}})
+	var text string
+	soon(t, "the database answers a scrape in its time", func() bool {
+		text = w.do(t, call{method: "GET", path: "/metrics"}).text
+		return strings.Contains(text, "agenttrail_ledger_database_up 1\n")
+	})
 	for _, line := range []string{
 		`agenttrail_ledger_http_requests_total{method="POST",route="/v1/authorizations",status="201"} 3`,
 		`agenttrail_ledger_http_requests_total{method="GET",route="/v1/holds/{holdId}",status="404"} 1`,
@@ -248,7 +252,7 @@ func TestMetrics(t *testing.T) {
 		`agenttrail_ledger_approvals_pending 1`,
 		`agenttrail_ledger_database_up 1`,
 		`agenttrail_ledger_holds_settled_total{state="released"} 0`,
-		fmt.Sprintf(`agenttrail_ledger_api_key_expiry_timestamp_seconds{name="soon over",prefix="%s"} %v`, key.at("key", "prefix"), float64(soon.Unix())),
+		fmt.Sprintf(`agenttrail_ledger_api_key_expiry_timestamp_seconds{name="soon over",prefix="%s"} %v`, key.at("key", "prefix"), float64(end.Unix())),
 	} {
 		require.True(t, strings.Contains(text, line+"\n"), line) //nolint:testifylint // The text is long.
 	}

@@ -56,7 +56,9 @@ func setup(t *testing.T, change ...func(*httpapi.Settings)) *world {
 		WebhookSecrets: []string{stripetest.Secret}, Packages: packages,
 	})
 	require.NoError(t, err)
-	settings := httpapi.Settings{Service: w.store, Payments: w.payments, Logger: slog.New(slog.NewTextHandler(w.logs, nil)), Registry: w.registry, Version: "test"}
+	settings := httpapi.Settings{
+		Service: w.store, Payments: w.payments, Logger: slog.New(slog.NewTextHandler(w.logs, nil)), Registry: w.registry, Version: "test", RequestTimeout: patience,
+	}
 	for _, c := range change {
 		c(&settings)
 	}
@@ -87,9 +89,12 @@ var packages = []ledger.Package{
 	{ID: "tiny", Name: "Tiny", AmountCents: 1, Currency: "EUR", Credits: ledger.Credit},
 }
 
+// patience is how long the database may take: on a machine that is busy nothing is to fail for that.
+const patience = time.Minute
+
 func openStore(t *testing.T, url string) *pgstore.Store {
 	t.Helper()
-	store, err := pgstore.Open(t.Context(), pgstore.Settings{URL: url, MaxConns: 12})
+	store, err := pgstore.Open(t.Context(), pgstore.Settings{URL: url, MaxConns: 12, AcquireTimeout: patience, LockTimeout: patience, StatementTimeout: patience})
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
 	return store
@@ -100,7 +105,9 @@ func (w *world) behind(t *testing.T, store *pgstore.Store, change func(*httpapi.
 	t.Helper()
 	other := *w
 	other.store, other.registry = store, prometheus.NewRegistry()
-	settings := httpapi.Settings{Service: store, Payments: w.payments, Logger: slog.New(slog.NewTextHandler(w.logs, nil)), Registry: other.registry, Version: "test"}
+	settings := httpapi.Settings{
+		Service: store, Payments: w.payments, Logger: slog.New(slog.NewTextHandler(w.logs, nil)), Registry: other.registry, Version: "test", RequestTimeout: patience,
+	}
 	if change != nil {
 		change(&settings)
 	}
@@ -339,7 +346,7 @@ func (w *world) checkBooks(t *testing.T) {
 // soon waits for something that another goroutine does.
 func soon(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	require.Eventually(t, ok, 20*time.Second, 2*time.Millisecond, what)
+	require.Eventually(t, ok, time.Minute, 2*time.Millisecond, what)
 }
 
 // expire puts the end of a hold or an approval into the past.
