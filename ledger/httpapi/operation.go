@@ -78,6 +78,8 @@ func add[I, O any](a *API, op operation, handle func(ctx context.Context, in *I)
 		OperationID: op.id, Method: op.method, Path: op.path, Summary: op.summary, Description: op.description,
 		Tags: []string{op.tag}, DefaultStatus: orDefault(op.status, http.StatusOK), Responses: responses, Extensions: extensions,
 		MaxBodyBytes: a.settings.MaxBodyBytes + 1, // What is larger was refused before.
+		// No limit: the body was read before. When one passes while the request is worked on, net/http gives the request up.
+		BodyReadTimeout: -1,
 	}, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
 		if err == nil {

@@ -161,6 +161,27 @@ func TestTooMuch(t *testing.T) {
 		require.Equal(t, http.StatusServiceUnavailable, r.status, r.text)
 	})
 
+	t.Run("NoOtherTimeout", func(t *testing.T) {
+		t.Parallel()
+		w := setup(t)
+		c := w.customer(t)
+		unlock := w.lockWallet(t, c.user)
+		defer unlock()
+		answer := make(chan reply, 1)
+		go func() {
+			r, _ := w.send(t.Context(), w.authorizeCall(c, nil))
+			answer <- r
+		}()
+		select {
+		case r := <-answer:
+			require.FailNow(t, "it was given up, though its time was not over", r.text)
+		case <-time.After(6 * time.Second): // The framework bounds reading a body by 5 s, unless told otherwise.
+		}
+		unlock()
+		r := <-answer
+		require.Equal(t, http.StatusCreated, r.status, r.text)
+	})
+
 	t.Run("DatabaseGone", func(t *testing.T) {
 		t.Parallel()
 		w := setup(t)
