@@ -61,7 +61,7 @@ func TestPostgresKilled(t *testing.T) {
 	}()
 	require.Eventually(t, func() bool {
 		return postgresQuery(t, s.PostgresURL(), "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT count(*) FROM generate%'") == "1"
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	url, old := s.PostgresURL(), s.Pids()["Postgres"]
 	begin := time.Now()
 	require.NoError(t, syscall.Kill(old, syscall.SIGKILL))
@@ -76,7 +76,7 @@ func TestCrashesTooOften(t *testing.T) {
 	t.Parallel()
 	s := testServer(t.TempDir())
 	s.Postgres.Disabled = true
-	s.restart = restartPolicy{limit: 3, window: time.Minute, backoff: time.Millisecond, maxWait: time.Millisecond}
+	s.restart = restartPolicy{limit: 3, window: time.Hour, backoff: time.Millisecond, maxWait: time.Millisecond}
 	start(t, s)
 	old := 0
 	for range 3 {
@@ -88,7 +88,7 @@ func TestCrashesTooOften(t *testing.T) {
 	case err := <-s.Err():
 		require.ErrorContains(t, err, "ClickHouse crashed 3 times")
 		require.ErrorContains(t, err, "signal: killed")
-	case <-time.After(time.Minute):
+	case <-time.After(2 * time.Minute):
 		require.Fail(t, "not given up")
 	}
 	_, err := tryClickHouse(t.Context(), s.ClickHouseURL(), "SELECT 1")
@@ -104,7 +104,7 @@ func TestParentKilled(t *testing.T) {
 	require.NoError(t, h.cmd.Process.Kill())
 	_ = h.cmd.Wait()
 	begin := time.Now()
-	requireGone(t, 10*time.Second, dir)
+	requireGone(t, dir)
 	t.Logf("children gone after %s", time.Since(begin))
 	s := start(t, testServer(dir))
 	requireRows(t, s.ClickHouseURL(), s.PostgresURL(), 1000)
@@ -196,7 +196,7 @@ func TestClickHouseEndsWithThePipe(t *testing.T) {
 	select {
 	case err := <-done:
 		require.NoError(t, err)
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		_ = cmd.Process.Kill()
 		require.Fail(t, "still running")
 	}
@@ -205,7 +205,9 @@ func TestClickHouseEndsWithThePipe(t *testing.T) {
 // An engine that does not end leaves the others time to end well.
 func TestStopTimeIsShared(t *testing.T) {
 	t.Parallel()
-	s := start(t, testServer(t.TempDir()))
+	s := testServer(t.TempDir())
+	s.Postgres.NoSync = true // A clean end must not wait for a busy disk.
+	start(t, s)
 	require.NoError(t, syscall.Kill(s.Pids()["ClickHouse"], syscall.SIGSTOP))
 	ctx, cancel := contextWithTimeout(t, 40*time.Second)
 	defer cancel()

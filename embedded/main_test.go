@@ -112,7 +112,7 @@ func start(t *testing.T, s *Server) *Server {
 
 func stop(t *testing.T, s *Server) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	require.NoError(t, s.Shutdown(ctx))
 }
@@ -130,7 +130,7 @@ func tryClickHouse(ctx context.Context, url, sql string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Minute}
 	resp, err := client.Do(req)
 	if err != nil {
 		return "", err
@@ -221,9 +221,9 @@ func startHelper(t *testing.T, dir string, prepare func(*exec.Cmd)) *helper {
 }
 
 // requireGone waits until no process is left with dir as its working folder.
-func requireGone(t *testing.T, within time.Duration, dirs ...string) {
+func requireGone(t *testing.T, dirs ...string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return len(workersIn(t, dirs...)) == 0 }, within, 20*time.Millisecond,
+	require.Eventually(t, func() bool { return len(workersIn(t, dirs...)) == 0 }, time.Minute, 20*time.Millisecond,
 		"still there: %v", workersIn(t, dirs...))
 }
 

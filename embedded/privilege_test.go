@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -102,7 +101,7 @@ func TestOrdinaryUser(t *testing.T) {
 		require.Equal(t, nobody, uidOf(t, h.report.Pids["Postgres"]))
 		require.NoError(t, h.cmd.Process.Kill())
 		_ = h.cmd.Wait()
-		requireGone(t, 10*time.Second, data)
+		requireGone(t, data)
 	}
 	// The folder of one user is not for another one, not even for root.
 	require.ErrorContains(t, testServer(data).Start(t.Context()), fmt.Sprintf("belongs to user %d and this is user 0", nobody))
@@ -167,7 +166,7 @@ func TestRootWithAccount(t *testing.T) {
 	require.Equal(t, nobody, uidOf(t, h.report.Pids["Postgres"]))
 	require.NoError(t, h.cmd.Process.Kill())
 	_ = h.cmd.Wait()
-	requireGone(t, 10*time.Second, dir)
+	requireGone(t, dir)
 }
 
 func TestRootWithAccountThatCannotReachTheData(t *testing.T) {

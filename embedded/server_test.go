@@ -173,23 +173,31 @@ func TestChildFailsAtStart(t *testing.T) {
 	s := testServer(t.TempDir())
 	s.Postgres.Disabled = true
 	s.ClickHouse.Command = []string{"/bin/sh", "-c", "echo the disk is on fire >&2; exit 3"}
-	begin := time.Now()
+	s.StartTimeout = time.Hour
 	err := s.Start(t.Context())
 	require.ErrorContains(t, err, "the disk is on fire")
 	require.ErrorContains(t, err, "exit status 3")
-	require.Less(t, time.Since(begin), 10*time.Second)
 }
 
 func TestNoAnswerInTime(t *testing.T) {
 	t.Parallel()
-	s := testServer(t.TempDir())
-	s.Postgres.Disabled = true
-	s.ClickHouse.Command = []string{"/bin/sh", "-c", "echo thinking; exec sleep 600"}
-	s.StartTimeout = 300 * time.Millisecond
-	err := s.Start(t.Context())
-	require.ErrorContains(t, err, "wait for ClickHouse")
-	require.ErrorContains(t, err, "thinking")
-	require.Empty(t, workersIn(t, s.Dir))
+	dir := t.TempDir()
+	// On a busy machine the child may need more time until it says something.
+	for timeout := 300 * time.Millisecond; ; timeout *= 4 {
+		s := testServer(dir)
+		s.Postgres.Disabled = true
+		s.ClickHouse.Command = []string{"/bin/sh", "-c", "echo thinking; exec sleep 600"}
+		s.StartTimeout = timeout
+		err := s.Start(t.Context())
+		require.ErrorContains(t, err, "wait for ClickHouse")
+		require.Empty(t, workersIn(t, s.Dir))
+		if timeout > time.Minute {
+			require.ErrorContains(t, err, "thinking")
+		}
+		if strings.Contains(err.Error(), "thinking") {
+			return
+		}
+	}
 }
 
 func TestStartInterrupted(t *testing.T) {
