@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,8 +20,17 @@ import (
 func fakeNPM(t *testing.T, script string) Finder {
 	t.Helper()
 	bin := t.TempDir()
-	writeFile(t, 0o755, "#!/bin/sh\necho run >> '"+bin+"/runs'\n"+script, bin, "npm")
+	writeProgram(t, "echo run >> '"+bin+"/runs'\n"+script, bin, "npm")
 	return Finder{Dir: filepath.Join(t.TempDir(), "engines"), Path: bin, SystemPostgres: []string{}}
+}
+
+// writeProgram writes a script. No child may begin meanwhile: it would have the file open for writing until it runs its own
+// program, and such a file cannot be run.
+func writeProgram(t *testing.T, script string, path ...string) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	writeFile(t, 0o755, "#!/bin/sh\n"+script, path...)
 }
 
 // copyEngines is what an npm that works does, without its install scripts: there are no links.
@@ -76,20 +86,42 @@ func TestInstall(t *testing.T) {
 
 func TestInstallTwiceAtOnce(t *testing.T) {
 	t.Parallel()
-	f := fakeNPM(t, "sleep 0.5\n"+copyEngines(t))
+	begin := filepath.Join(t.TempDir(), "begin")
+	f := fakeNPM(t, "until [ -e '"+begin+"' ]; do sleep 0.02; done\n"+copyEngines(t))
 	var wg sync.WaitGroup
-	outs, errs := make([]bytes.Buffer, 3), make([]error, 3)
-	for i := range outs {
-		wg.Go(func() { _, errs[i] = f.Install(t.Context(), &outs[i]) })
+	waiting, errs := make(chan struct{}, 3), make([]error, 3)
+	for i := range errs {
+		wg.Go(func() {
+			_, errs[i] = f.Install(t.Context(), progressFunc(func(line string) {
+				if strings.Contains(line, "waiting for it") {
+					waiting <- struct{}{}
+				}
+			}))
+		})
 	}
+	for range 2 {
+		select {
+		case <-waiting:
+		case <-time.After(time.Minute):
+			t.Error("they do not wait for each other") // The first one is left to end.
+		}
+	}
+	writeFile(t, 0o600, "", begin)
 	wg.Wait()
-	waited := 0
-	for i := range outs {
-		require.NoError(t, errs[i])
-		waited += strings.Count(outs[i].String(), "waiting for it")
+	for _, err := range errs {
+		require.NoError(t, err)
 	}
-	require.Equal(t, 2, waited)
+	require.Empty(t, waiting, "the first one has nobody to wait for")
 	require.Equal(t, 1, runs(t, f))
+}
+
+// progressFunc is called with each line of progress.
+type progressFunc func(line string)
+
+// Write implements [io.Writer].
+func (f progressFunc) Write(b []byte) (int, error) {
+	f(string(b))
+	return len(b), nil
 }
 
 func TestInstallWithoutNPM(t *testing.T) {
@@ -120,7 +152,7 @@ func TestInstallBringsTheWrongThing(t *testing.T) {
 
 func TestInstallInterrupted(t *testing.T) {
 	t.Parallel()
-	f := fakeNPM(t, "mkdir node_modules; touch started; exec sleep 600\n")
+	f := fakeNPM(t, "mkdir node_modules; touch started; exec sleep 1200\n")
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		for {
@@ -134,12 +166,12 @@ func TestInstallInterrupted(t *testing.T) {
 	begin := time.Now()
 	_, err := f.Install(ctx, nil)
 	require.ErrorIs(t, err, context.Canceled)
-	require.Less(t, time.Since(begin), 30*time.Second)
+	require.Less(t, time.Since(begin), 10*time.Minute, "npm was ended")
 	requireNothingLeft(t, f)
 
 	// What a killed installer leaves is removed by the next one.
 	writeFile(t, 0o600, "x", f.Dir, stagePrefix+"old", "node_modules", "x")
-	writeFile(t, 0o755, "#!/bin/sh\n"+copyEngines(t), f.Path, "npm")
+	writeProgram(t, copyEngines(t), f.Path, "npm")
 	_, err = f.Install(t.Context(), nil)
 	require.NoError(t, err)
 	require.NoDirExists(t, filepath.Join(f.Dir, stagePrefix+"old"))
