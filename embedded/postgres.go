@@ -20,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/agenttrail/agenttrail/embedded/engine"
+	"github.com/agenttrail/agenttrail/internal/port"
 )
 
 const (
@@ -55,6 +56,7 @@ type postgres struct {
 	host     string
 	port     int
 	anyPort  bool
+	free     func() // gives the port that was chosen free
 	dir      string // data folder of Postgres
 	password string
 	bin      engine.PostgresBinaries
@@ -121,6 +123,7 @@ func (pg *postgres) launch(ctx context.Context) (*process, error) {
 		err = pg.abandon(ctx, p, err)
 		taken := strings.Contains(logTail(p.log, p.logStart), "could not create any TCP/IP sockets")
 		if taken && pg.anyPort && attempt < 5 {
+			pg.close()
 			pg.port = 0 // somebody took the free port that we had found
 			continue
 		}
@@ -131,19 +134,39 @@ func (pg *postgres) launch(ctx context.Context) (*process, error) {
 	}
 }
 
-// choosePort finds a free port when asked to, and else checks that the configured one is free, for a clear message.
+// choosePort finds a free port when asked to, and keeps it for when Postgres is started again. Else it checks that the
+// configured one is free, for a clear message.
 func (pg *postgres) choosePort(ctx context.Context) error {
+	if pg.port == 0 {
+		addr, free, err := port.Reserve(ctx, pg.host)
+		if err != nil {
+			return fmt.Errorf("choose port for Postgres: %w", err)
+		}
+		pg.free = free
+		_, number, err := net.SplitHostPort(addr)
+		if err == nil {
+			pg.port, err = strconv.Atoi(number)
+		}
+		if err != nil {
+			return fmt.Errorf("choose port for Postgres: %w", err)
+		}
+	}
 	ln, err := Listen(ctx, pg.addr(), "--postgres-addr", false)
 	if err != nil {
 		return err
-	}
-	if tcp, ok := ln.Addr().(*net.TCPAddr); ok {
-		pg.port = tcp.Port
 	}
 	if err := ln.Close(); err != nil {
 		return fmt.Errorf("choose port for Postgres: %w", err)
 	}
 	return nil
+}
+
+// close gives the port free that was chosen.
+func (pg *postgres) close() {
+	if pg.free != nil {
+		pg.free()
+		pg.free = nil
+	}
 }
 
 // arguments are the settings of a server for one small machine. They are on the command line so that the files in

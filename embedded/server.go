@@ -134,7 +134,7 @@ func (s *Server) prepare(ctx context.Context) error {
 			errs = append(errs, err)
 		} else {
 			s.pg = pg
-			s.units = append(s.units, newUnit("Postgres", s, pg.launch, pg.stop, func() {}))
+			s.units = append(s.units, newUnit("Postgres", s, pg.launch, pg.stop, pg.close))
 		}
 	}
 	return errors.Join(errs...)
@@ -166,6 +166,9 @@ func (s *Server) shutdownLocked(ctx context.Context) error {
 	}
 	if s.ch != nil {
 		s.ch.close()
+	}
+	if s.pg != nil {
+		s.pg.close()
 	}
 	errs = append(errs, s.folder.close())
 	s.stopErr = errors.Join(errs...)

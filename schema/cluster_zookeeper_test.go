@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/agenttrail/agenttrail/embedded/chdb"
 	"github.com/agenttrail/agenttrail/embedded/engine"
+	"github.com/agenttrail/agenttrail/internal/port"
 )
 
 // envClusterServer says that the process is a server of the cluster.
@@ -32,7 +32,7 @@ const (
 )
 
 // clusterTimeout is how long ZooKeeper may take to start, and then each server to do its work.
-const clusterTimeout = 2 * time.Minute
+const clusterTimeout = 10 * time.Minute
 
 // TestClusterBesideZooKeeper makes every table and view of a cluster on three servers, one after the other: two
 // replicas of a shard, and another shard. Each is the embedded engine in a process of its own. The engine has no port
@@ -44,7 +44,9 @@ func TestClusterBesideZooKeeper(t *testing.T) {
 		serveCluster(t)
 		return
 	}
-	port := startZooKeeper(t)
+	addr := startZooKeeper(t)
+	_, number, err := net.SplitHostPort(addr)
+	require.NoError(t, err)
 	config, err := filepath.Abs("testdata/cluster.xml")
 	require.NoError(t, err)
 	exe, err := os.Executable()
@@ -56,7 +58,7 @@ func TestClusterBesideZooKeeper(t *testing.T) {
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), clusterTimeout)
 		cmd := exec.CommandContext(ctx, exe, "-test.run=^"+t.Name()+"$", "-test.v")
-		cmd.Env = append(os.Environ(), envClusterServer+"="+config, "ZOOKEEPER_PORT="+strconv.Itoa(port),
+		cmd.Env = append(os.Environ(), envClusterServer+"="+config, "ZOOKEEPER_PORT="+number,
 			"SHARD="+s.shard, "REPLICA="+s.replica, "CLUSTER="+s.cluster, "OF_SHARD="+s.ofShard, "OF_ALL="+s.ofAll)
 		out, err := cmd.CombinedOutput()
 		cancel()
@@ -167,28 +169,29 @@ func clusterStatements(t *testing.T, cfg ClickHouseConfig) []string {
 // zooKeeperJar is where Debian's package puts it. Its manifest names the jars that it needs.
 const zooKeeperJar = "/usr/share/java/zookeeper.jar"
 
-// startZooKeeper starts a server for the test and gives its port.
-func startZooKeeper(t *testing.T) int {
+// startZooKeeper starts a server for the test and gives its address.
+func startZooKeeper(t *testing.T) (addr string) {
 	t.Helper()
 	const install = `run "make test-cluster", which installs it as root on Debian, or "apt-get install zookeeper"`
 	java, err := exec.LookPath("java")
 	require.NoError(t, err, "Java is missing: "+install)
 	require.FileExists(t, zooKeeperJar, "Debian's ZooKeeper is missing: "+install)
 
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, free, err := port.Reserve(t.Context(), "127.0.0.1")
 	require.NoError(t, err)
-	port := free.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // It is what a TCP listener has.
-	require.NoError(t, free.Close())
+	t.Cleanup(free)
+	_, number, err := net.SplitHostPort(addr)
+	require.NoError(t, err)
 
 	dir := t.TempDir()
 	config := filepath.Join(dir, "zoo.cfg")
 	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, `tickTime=2000
 dataDir=%s
 clientPortAddress=127.0.0.1
-clientPort=%d
+clientPort=%s
 admin.enableServer=false
 4lw.commands.whitelist=srvr,conf
-`, dir, port), 0o600))
+`, dir, number), 0o600))
 	log, err := os.Create(filepath.Join(dir, "log"))
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), java, "-Xmx256m", "-cp", zooKeeperJar+":/usr/share/java/slf4j-simple.jar",
@@ -207,7 +210,11 @@ admin.enableServer=false
 	})
 
 	deadline := time.After(clusterTimeout)
-	for !strings.Contains(askZooKeeper(t, port, "srvr"), "Mode: standalone") {
+	conf := ""
+	for conf == "" {
+		if strings.Contains(askZooKeeper(t, addr, "srvr"), "Mode: standalone") {
+			conf = askZooKeeper(t, addr, "conf")
+		}
 		select {
 		case <-ended:
 			text, _ := os.ReadFile(log.Name())
@@ -218,16 +225,16 @@ admin.enableServer=false
 		case <-time.After(50 * time.Millisecond): // Nothing tells when it begins to listen.
 		}
 	}
-	require.Contains(t, askZooKeeper(t, port, "conf"), "dataDir="+dir, "another ZooKeeper has the port")
-	return port
+	require.Contains(t, conf, "dataDir="+dir, "another ZooKeeper has the port")
+	return addr
 }
 
-// askZooKeeper gives the answer to a four-letter word, empty when there is none.
-func askZooKeeper(t *testing.T, port int, word string) string {
+// askZooKeeper gives the answer to a four-letter word, empty when there is none within a second.
+func askZooKeeper(t *testing.T, addr, word string) string {
 	t.Helper()
 	// From another address than the one it calls: on Linux a call to a free port can else connect to itself.
 	dialer := net.Dialer{Timeout: time.Second, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
-	conn, err := dialer.DialContext(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	conn, err := dialer.DialContext(t.Context(), "tcp", addr)
 	if err != nil {
 		return ""
 	}
@@ -236,6 +243,9 @@ func askZooKeeper(t *testing.T, port int, word string) string {
 		return ""
 	}
 	_, _ = io.WriteString(conn, word)
-	answer, _ := io.ReadAll(conn)
+	answer, err := io.ReadAll(conn)
+	if err != nil {
+		return "" // Maybe a part.
+	}
 	return string(answer)
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/agenttrail/agenttrail/embedded/chserver"
 	"github.com/agenttrail/agenttrail/embedded/engine"
+	"github.com/agenttrail/agenttrail/internal/port"
 )
 
 // CH is a running ClickHouse server.
@@ -36,6 +37,7 @@ type CH struct {
 	Dir string
 
 	cfg   chserver.Config
+	free  func() // gives its port free
 	cmd   *exec.Cmd
 	stdin io.Closer
 }
@@ -58,7 +60,7 @@ func ClickHouse(tb testing.TB) *CH {
 		dir, err := os.MkdirTemp("", "enginetest-clickhouse-*") //nolint:usetesting // outlives the test that starts it
 		require.NoError(tb, err)
 		shared.dir = dir
-		shared.ch = &CH{Dir: dir, cfg: chserver.Config{Path: dir}}
+		shared.ch = &CH{Dir: dir, cfg: chserver.Config{Path: dir}, free: func() {}}
 		shared.ch.start(tb)
 	}
 	return shared.ch
@@ -69,6 +71,7 @@ func stopShared() {
 	defer shared.Unlock()
 	if shared.ch != nil {
 		_ = shared.ch.stop()
+		shared.ch.free()
 		_ = os.RemoveAll(shared.dir)
 	}
 }
@@ -80,9 +83,12 @@ func StartClickHouse(tb testing.TB, cfg chserver.Config) *CH {
 	if cfg.Path == "" {
 		cfg.Path = tb.TempDir()
 	}
-	c := &CH{Dir: cfg.Path, cfg: cfg}
+	c := &CH{Dir: cfg.Path, cfg: cfg, free: func() {}}
 	c.start(tb)
-	tb.Cleanup(func() { _ = c.stop() })
+	tb.Cleanup(func() {
+		_ = c.stop()
+		c.free()
+	})
 	return c
 }
 
@@ -94,7 +100,9 @@ func (c *CH) start(tb testing.TB) {
 		c.cfg.LibraryPath = lib
 	}
 	if c.cfg.Addr == "" {
-		c.cfg.Addr = "127.0.0.1:0"
+		var err error
+		c.cfg.Addr, c.free, err = port.Reserve(tb.Context(), "127.0.0.1") // A restart comes back to it.
+		require.NoError(tb, err)
 	}
 	config, err := json.Marshal(c.cfg)
 	require.NoError(tb, err)
@@ -129,7 +137,6 @@ func (c *CH) start(tb testing.TB) {
 			require.FailNow(tb, "the ClickHouse child ended before it listened; see its standard error above")
 		}
 		c.Addr, c.URL = addr, "http://"+addr
-		c.cfg.Addr = addr // a restart comes back to the same port
 	case <-time.After(startTimeout):
 		c.Kill()
 		require.FailNow(tb, "the ClickHouse child did not listen in time")

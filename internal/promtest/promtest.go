@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -23,6 +22,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/agenttrail/agenttrail/internal/port"
 )
 
 const (
@@ -62,7 +63,7 @@ type Server struct {
 func Start(tb testing.TB, config string) *Server {
 	tb.Helper()
 	binary := build(tb, "prometheus")
-	// It takes no port 0 that it would tell; one that was free a moment ago is taken by another at times.
+	// It takes no port 0 that it would tell; where a port cannot be reserved, it is taken by another at times.
 	for range 5 {
 		if s := try(tb, binary, config); s != nil {
 			return s
@@ -74,10 +75,9 @@ func Start(tb testing.TB, config string) *Server {
 
 func try(tb testing.TB, binary, config string) *Server {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // It is closed at once.
+	addr, free, err := port.Reserve(tb.Context(), "127.0.0.1")
 	require.NoError(tb, err)
-	addr := l.Addr().String()
-	require.NoError(tb, l.Close())
+	tb.Cleanup(free)
 	cmd := exec.CommandContext(tb.Context(), binary, "--config.file", config, "--storage.tsdb.path", tb.TempDir(), "--web.listen-address", addr, "--log.level", "warn")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 20 * time.Second
