@@ -55,7 +55,7 @@ func copyFile(t *testing.T, from, to string) {
 	t.Helper()
 	out, err := exec.Command("cp", from, to).CombinedOutput()
 	require.NoError(t, err, string(out))
-	require.NoError(t, os.Chmod(to, 0o755)) //nolint:gosec // See openFolder.
+	require.NoError(t, os.Chmod(to, 0o755))
 }
 
 func ownerOf(t *testing.T, path string) int {

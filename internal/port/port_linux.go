@@ -14,11 +14,11 @@ import (
 // as servers do, and none listens.
 func reserve(_ context.Context, ip net.IP) (addr string, release func(), err error) {
 	var family int
-	var any syscall.Sockaddr
+	var anyPort syscall.Sockaddr
 	if a, _ := netip.AddrFromSlice(ip); a.Unmap().Is4() {
-		family, any = syscall.AF_INET, &syscall.SockaddrInet4{Addr: a.Unmap().As4()}
+		family, anyPort = syscall.AF_INET, &syscall.SockaddrInet4{Addr: a.Unmap().As4()}
 	} else {
-		family, any = syscall.AF_INET6, &syscall.SockaddrInet6{Addr: a.As16()}
+		family, anyPort = syscall.AF_INET6, &syscall.SockaddrInet6{Addr: a.As16()}
 	}
 	fd, err := syscall.Socket(family, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -27,7 +27,7 @@ func reserve(_ context.Context, ip net.IP) (addr string, release func(), err err
 	release = sync.OnceFunc(func() { _ = syscall.Close(fd) })
 	err = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
 	if err == nil {
-		err = syscall.Bind(fd, any)
+		err = syscall.Bind(fd, anyPort)
 	}
 	var bound syscall.Sockaddr
 	if err == nil {
