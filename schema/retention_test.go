@@ -96,6 +96,6 @@ func TestRetention(t *testing.T) {
 	require.Eventually(t, func() bool {
 		ch.Exec(t, "OPTIMIZE TABLE "+db+".AgentLog")
 		return parts() == day(20)+"\t1\t10\n"
-	}, 30*time.Second, 200*time.Millisecond, "expired parts are dropped whole, the other one stays")
+	}, 3*time.Minute, 200*time.Millisecond, "expired parts are dropped whole, the other one stays")
 	require.True(t, os.SameFile(before, messages()), "what stays is not written anew")
 }
