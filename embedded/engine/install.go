@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
@@ -18,6 +19,12 @@ import (
 
 // stagePrefix begins the name of the folder that an installation fills.
 const stagePrefix = ".stage-"
+
+// brokeOff finds the errors of a connection that broke while something came, which npm itself does not try again. What has
+// come whole is in its cache.
+var brokeOff = regexp.MustCompile(`npm (error|ERR!) code (ECONNRESET|ETIMEDOUT|EPIPE|EINTEGRITY|ERR_SOCKET_TIMEOUT|ERR_STREAM_PREMATURE_CLOSE)\b`)
+
+const npmTries = 4
 
 // Installed says where the engines are.
 type Installed struct {
@@ -120,8 +127,15 @@ func (f Finder) fill(ctx context.Context, stage string, m manifest, progress io.
 	if err := m.write(stage); err != nil {
 		return err
 	}
-	if err := f.npmCI(ctx, stage, progress); err != nil {
-		return err
+	for try := 1; ; try++ {
+		err := f.npmCI(ctx, stage, progress)
+		if err == nil {
+			break
+		}
+		if try == npmTries || ctx.Err() != nil || !brokeOff.MatchString(err.Error()) {
+			return err
+		}
+		fmt.Fprintln(progress, "The download broke off; trying again.")
 	}
 	staged := f
 	staged.Dir = stage

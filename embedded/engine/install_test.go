@@ -138,6 +138,21 @@ func TestInstallFails(t *testing.T) {
 	_, err := f.Install(t.Context(), nil)
 	require.ErrorContains(t, err, "npm error network request to the registry failed")
 	require.ErrorContains(t, err, "registry or proxy")
+	require.Equal(t, 1, runs(t, f))
+	requireNothingLeft(t, f)
+}
+
+func TestInstallBreaksOff(t *testing.T) {
+	t.Parallel()
+	f := fakeNPM(t, `if [ $(wc -l < "${0%/*}/runs") -lt 3 ]; then mkdir -p node_modules/half; echo 'npm error code ECONNRESET' >&2; exit 1; fi; rm -rf node_modules`+"\n"+copyEngines(t))
+	_, err := f.Install(t.Context(), nil)
+	require.NoError(t, err)
+	require.Equal(t, 3, runs(t, f))
+
+	f = fakeNPM(t, "echo 'npm error code ECONNRESET' >&2; exit 1\n")
+	_, err = f.Install(t.Context(), nil)
+	require.ErrorContains(t, err, "npm error code ECONNRESET")
+	require.Equal(t, npmTries, runs(t, f))
 	requireNothingLeft(t, f)
 }
 
