@@ -32,6 +32,9 @@ func TestDashboardsFitGrafanasTypes(t *testing.T) {
 		return string(out), err
 	}
 	out, err := npm("ci", "--prefer-offline", "--no-audit", "--no-fund")
+	for try := 1; err != nil && try < 4; try++ { // A download may break off.
+		out, err = npm("ci", "--prefer-offline", "--no-audit", "--no-fund")
+	}
 	require.NoError(t, err, out)
 	write := func(name, text string) {
 		module := "import type { Board } from './dashboard';\nexport default (" + text + ") satisfies Board;\n"
