@@ -44,20 +44,20 @@ test: engines ## Set up everything and run every test
 	@echo "what the reconciliation finds among 10,000 executions of which 3.5 % do not agree:"
 	@$(GO) test ./ledger/reconcile -run '^TestSeededRun$$' -count 1 -v | $(call TELLS,seeded_test.go)
 	@echo "what becomes of every order of Stripe's events, and of a crash at each point between Stripe and the ledger:"
-	@$(GO) test -timeout 20m ./ledger/stripepay -v | $(SAYS) | sed -E '/crash +[0-9]+,/d'
+	@$(GO) test -timeout 60m ./ledger/stripepay -v | $(SAYS) | sed -E '/crash +[0-9]+,/d'
 	@echo "what the SDK adds to a program, to a run and to a request:"
 	@$(GO) test ./sdk -run '^(TestImports|TestRunOverhead|TestMiddlewareOverhead)$$' -count 1 -v | $(call TELLS,[a-z]+_test.go)
 	@echo "what becomes of a marketplace of paid agents, and of one whose workers are killed:"
-	@$(GO) test -timeout 20m ./cmd/agenttrail -run '^TestMarketplace$$' -count 1 -v | $(call TELLS,marketplace_test.go)
+	@$(GO) test -timeout 60m ./cmd/agenttrail -run '^TestMarketplace$$' -count 1 -v | $(call TELLS,marketplace_test.go)
 	@echo "what the queries of the dashboards take on the demo's data, and what a real Prometheus finds:"
-	@$(GO) test -timeout 20m ./cmd/agenttrail ./dashboards -run '^(TestOperations|TestRulesWithPromtool)$$' -count 1 -v | $(SAYS)
+	@$(GO) test -timeout 60m ./cmd/agenttrail ./dashboards -run '^(TestOperations|TestRulesWithPromtool)$$' -count 1 -v | $(SAYS)
 	@echo "whether the chart, the compose file and the units are what Kubernetes, compose and systemd take:"
-	cd deploy/check && $(GO) test -timeout 20m ./...
-	$(GO) test -timeout 20m -skip '^($(TOLD))$$' $$($(GO) list ./... | grep -v '/ledger/stripepay$$')
+	cd deploy/check && $(GO) test -timeout 60m ./...
+	$(GO) test -timeout 60m -skip '^($(TOLD))$$' $$($(GO) list ./... | grep -v '/ledger/stripepay$$')
 
 .PHONY: test-image
 test-image: build ## Run the steps of the Dockerfile as plain commands and look at what would be the image (compiles everything anew once)
-	cd deploy/check && $(GO) test -timeout 30m -tags image -run '^TestImageSteps$$' -count 1 -v .
+	cd deploy/check && $(GO) test -timeout 60m -tags image -run '^TestImageSteps$$' -count 1 -v .
 
 .PHONY: test-cluster
 test-cluster: engines ## Make the tables of a cluster beside a real ZooKeeper (as root on Debian it installs that)
@@ -65,10 +65,11 @@ test-cluster: engines ## Make the tables of a cluster beside a real ZooKeeper (a
 		if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 			echo "this test needs Debian's ZooKeeper: on Debian, run \"apt-get install zookeeper\" as root" >&2; exit 1; \
 		fi; \
-		apt-get update -qq; \
-		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends zookeeper >/dev/null; \
+		for try in 1 2 3 4 5 6; do apt-get update -qq && break; sleep 10; done; \
+		DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5 \
+			install -y -qq --no-install-recommends zookeeper >/dev/null; \
 	fi
-	$(GO) test -tags zookeeper ./schema -run '^TestClusterBesideZooKeeper$$' -count 1 -v
+	$(GO) test -timeout 60m -tags zookeeper ./schema -run '^TestClusterBesideZooKeeper$$' -count 1 -v
 
 .PHONY: bench
 bench: engines ## Compare with contrib's ClickHouse exporter on this machine; ARGS="-rounds 5 -spans 200000"
