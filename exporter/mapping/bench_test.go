@@ -178,9 +178,9 @@ func BenchmarkMappingMetrics(b *testing.B) {
 }
 
 // cpuTime returns the CPU time of the process, ns: unlike wall time it does not depend on what else runs.
-func cpuTime(b *testing.B) float64 {
-	b.Helper()
+func cpuTime(tb testing.TB) float64 {
+	tb.Helper()
 	var u syscall.Rusage
-	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	require.NoError(tb, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
 	return float64(u.Utime.Nano() + u.Stime.Nano())
 }
