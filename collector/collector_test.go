@@ -106,11 +106,12 @@ func (b bundle) count(t *testing.T, query string) uint64 {
 	return n
 }
 
-// stored waits until everything that was acknowledged is stored.
+// stored waits until everything that was acknowledged is stored, and out of memory, which it is a moment later.
 func (b bundle) stored(t *testing.T) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		return strings.Contains(get(t, "http://"+b.Addrs().Metrics+"/metrics"), "otelcol_agenttrail_exporter_journal_segments 0\n")
+		metrics := get(t, "http://"+b.Addrs().Metrics+"/metrics")
+		return strings.Contains(metrics, "otelcol_agenttrail_exporter_journal_segments 0\n") && strings.Contains(metrics, "otelcol_agenttrail_exporter_queue_bytes 0\n")
 	}, time.Minute, 10*time.Millisecond)
 }
 

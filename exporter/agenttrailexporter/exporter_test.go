@@ -96,7 +96,9 @@ func TestAllSignalsShareOneWriter(t *testing.T) {
 	points.AppendEmpty().SetDoubleValue(2)
 	require.NoError(t, metrics.ConsumeMetrics(t.Context(), md))
 	require.NoError(t, metrics.ConsumeMetrics(t.Context(), md), "it comes again")
-	require.Eventually(t, func() bool { return inserts.Load() == 3 && value(t, tel, "journal_segments") == 0 }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool {
+		return inserts.Load() == 3 && value(t, tel, "journal_segments") == 0 && value(t, tel, "queue_bytes") == 0
+	}, time.Minute, time.Millisecond)
 	options := []metricdatatest.Option{metricdatatest.IgnoreTimestamp(), metricdatatest.IgnoreExemplars()}
 	rows := []metricdata.DataPoint[int64]{
 		{Value: 1, Attributes: attribute.NewSet(attribute.String("table", "Span"))},
