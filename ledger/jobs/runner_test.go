@@ -35,9 +35,10 @@ func database(t *testing.T) string {
 	return url
 }
 
+// newInstance makes one whose jobs wait for a connection for long: of those that run once an hour none may fail for that.
 func newInstance(t *testing.T, url string, list []jobs.Job, workers ...jobs.Registration) *instance {
 	t.Helper()
-	store, err := pgstore.Open(t.Context(), pgstore.Settings{URL: url, MaxConns: 6})
+	store, err := pgstore.Open(t.Context(), pgstore.Settings{URL: url, MaxConns: 6, AcquireTimeout: time.Minute})
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
 	in := &instance{registry: prometheus.NewRegistry()}
@@ -51,7 +52,7 @@ func newInstance(t *testing.T, url string, list []jobs.Job, workers ...jobs.Regi
 
 func soon(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	require.Eventually(t, ok, 30*time.Second, 5*time.Millisecond, what)
+	require.Eventually(t, ok, 2*time.Minute, 5*time.Millisecond, what)
 }
 
 // metric adds up what a metric has under all labels that are given as pairs.
@@ -189,7 +190,14 @@ func TestShutdownInterrupts(t *testing.T) {
 		return 0, false, ctx.Err()
 	}}})
 	require.NoError(t, in.Start(t.Context()))
-	<-began
+	soon(t, "the job runs", func() bool {
+		select {
+		case <-began:
+			return true
+		default:
+			return false
+		}
+	})
 	require.NoError(t, in.Shutdown(t.Context()))
 	require.NoError(t, in.Shutdown(t.Context()), "twice")
 	require.ErrorContains(t, in.Start(t.Context()), "shut down before")
