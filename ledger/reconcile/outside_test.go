@@ -42,7 +42,7 @@ func TestRunsOutsideOfTheComparison(t *testing.T) {
 		require.NoError(t, err)
 		expired += e.Holds
 		return expired == 2
-	}, 20*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 
 	run, found := b.run(t, reconcile.Config{})
 	require.Equal(t, map[string]ledger.ReconState{

@@ -37,6 +37,9 @@ var (
 	approver = ledger.Actor{Principal: "key:approver", Scopes: []ledger.Scope{ledger.ScopeApprove}}
 )
 
+// patience is how long the database may take: on a machine that is busy nothing is to fail for that.
+const patience = time.Minute
+
 // agents are those of every bundle.
 var agents = []string{"planner", "painter", "poet"}
 
@@ -47,7 +50,7 @@ func setup(tb testing.TB, ch *enginetest.CH, pg *enginetest.PG, users int) *bund
 	require.NoError(tb, err)
 	_, err = schema.MigrateClickHouse(tb.Context(), ch.URL, schema.ClickHouseConfig{Database: b.database})
 	require.NoError(tb, err)
-	b.Store, err = pgstore.Open(tb.Context(), pgstore.Settings{URL: b.url})
+	b.Store, err = pgstore.Open(tb.Context(), pgstore.Settings{URL: b.url, AcquireTimeout: patience, LockTimeout: patience, StatementTimeout: patience})
 	require.NoError(tb, err)
 	tb.Cleanup(b.Close)
 	b.reader, err = chread.Open(chread.Settings{URL: ch.URL, Database: b.database})

@@ -33,6 +33,9 @@ var starter = ledger.Package{ID: "starter", Name: "Starter", AmountCents: 1000, 
 // tiny costs less than Stripe takes.
 var tiny = ledger.Package{ID: "tiny", AmountCents: 1, Currency: "EUR", Credits: ledger.Credit}
 
+// patience is how long the database may take: on a machine that is busy nothing is to fail for that.
+const patience = time.Minute
+
 // bundle is a ledger of one test that sells credits at a fake Stripe.
 type bundle struct {
 	*stripepay.Service
@@ -51,7 +54,7 @@ func setup(t *testing.T) *bundle {
 	_, err := schema.MigratePostgres(t.Context(), b.url)
 	require.NoError(t, err)
 	b.fake.SetClock(b.now)
-	b.store, err = pgstore.Open(t.Context(), pgstore.Settings{URL: b.url, Now: b.now})
+	b.store, err = pgstore.Open(t.Context(), pgstore.Settings{URL: b.url, Now: b.now, AcquireTimeout: patience, LockTimeout: patience, StatementTimeout: patience})
 	require.NoError(t, err)
 	t.Cleanup(b.store.Close)
 	b.settings = stripepay.Settings{

@@ -42,6 +42,9 @@ type bundle struct {
 
 var agents = []string{"planner", "painter", "poet"}
 
+// patience is how long the database may take: on a machine that is busy nothing is to fail for that.
+const patience = time.Minute
+
 func setup(t *testing.T, ch *enginetest.CH) *bundle {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
@@ -51,7 +54,7 @@ func setup(t *testing.T, ch *enginetest.CH) *bundle {
 	require.NoError(t, err)
 	_, err = schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: b.database})
 	require.NoError(t, err)
-	b.Store, err = pgstore.Open(t.Context(), pgstore.Settings{URL: b.url})
+	b.Store, err = pgstore.Open(t.Context(), pgstore.Settings{URL: b.url, AcquireTimeout: patience, LockTimeout: patience, StatementTimeout: patience})
 	require.NoError(t, err)
 	t.Cleanup(b.Close)
 	b.reader, err = chread.Open(chread.Settings{URL: ch.URL, Database: b.database})
@@ -230,7 +233,7 @@ func TestTelemetryAway(t *testing.T) {
 	}
 	after := func(outcome string) {
 		before := outcomes(outcome)
-		require.Eventually(t, func() bool { return outcomes(outcome) > before+1 }, 60*time.Second, 10*time.Millisecond, outcome)
+		require.Eventually(t, func() bool { return outcomes(outcome) > before+1 }, 2*time.Minute, 10*time.Millisecond, outcome)
 	}
 	b.store(t, 200, 48*time.Hour)
 	after("success")
