@@ -159,6 +159,11 @@ func TestNothingRecorded(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, older, before)
 
+	var metered map[string]float64
+	require.Eventually(t, func() bool {
+		metered = scrape(t, coverage.NewMetrics(reader), "agenttrail_coverage_check_target")
+		return len(metered) > 0
+	}, time.Minute, 10*time.Millisecond, "the store answers a scrape in its time")
 	require.Equal(t, map[string]float64{
 		"agenttrail_coverage_score overall": 0, "agenttrail_coverage_score execution_tracking": 0, "agenttrail_coverage_score user_activity": 0,
 		"agenttrail_coverage_score financial_tracking": 0, "agenttrail_coverage_score api_monitoring": 0, "agenttrail_coverage_score system_monitoring": 0,
@@ -166,7 +171,7 @@ func TestNothingRecorded(t *testing.T) {
 		"agenttrail_coverage_check_ratio financial_tracking transactions_recorded": 0, "agenttrail_coverage_check_ratio api_monitoring requests_recorded": 0,
 		"agenttrail_coverage_check_ratio system_monitoring metrics_recorded": 0,
 		"agenttrail_coverage_computed_timestamp_seconds":                     float64(card.ComputedAt.UnixMilli()) / 1e3,
-	}, scrape(t, coverage.NewMetrics(reader), "agenttrail_coverage_check_target"))
+	}, metered)
 	broken := coverage.NewMetrics(storedError{})
 	require.Empty(t, scrape(t, broken, ""), "a store that does not answer breaks no scrape")
 }
