@@ -42,7 +42,7 @@ type CH struct {
 	stdin io.Closer
 }
 
-const startTimeout = 60 * time.Second
+const startTimeout = 3 * time.Minute
 
 var shared struct {
 	sync.Mutex

@@ -21,6 +21,9 @@ func TestReserve(t *testing.T) {
 		t.Run(host, func(t *testing.T) {
 			t.Parallel()
 			addr, release, err := port.Reserve(t.Context(), host)
+			if host == "::1" && err != nil {
+				t.Skip("this machine has no IPv6:", err)
+			}
 			require.NoError(t, err)
 			require.ErrorIs(t, bindWithoutReuse(t, addr), syscall.EADDRINUSE, "it is not free, although nobody listens")
 			release()
