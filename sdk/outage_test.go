@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
+	"github.com/agenttrail/agenttrail/internal/enginetest"
 	agenttrail "github.com/agenttrail/agenttrail/sdk"
 )
 
@@ -56,12 +57,11 @@ func recordRuns(t *testing.T, trail *agenttrail.Trail, n int) time.Duration {
 	return time.Since(began)
 }
 
-// proxy stands between the SDK and a collector.
-func newProxy(t *testing.T, upstream string) *toxiproxy.Proxy {
+// newProxy makes what stands between the SDK and a collector, once it is started.
+func newProxy(t *testing.T, listen, upstream string) *toxiproxy.Proxy {
 	t.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	p := toxiproxy.NewProxy(server, t.Name(), "127.0.0.1:0", upstream)
-	require.NoError(t, p.Start())
+	p := toxiproxy.NewProxy(server, t.Name(), listen, upstream)
 	t.Cleanup(p.Stop)
 	return p
 }
@@ -94,28 +94,25 @@ func TestAway(t *testing.T) {
 			if protocol == "grpc" {
 				upstream = b.Addrs().GRPC
 			}
-			proxy := newProxy(t, upstream)
-			address := proxy.Listen
-			proxy.Stop()
+			address := enginetest.ReservePort(t)
 			trail, said := open(t, "http://"+address, agenttrail.WithProtocol(protocol), agenttrail.WithBuffer(buffer, 64<<20))
 			recordRuns(t, trail, runs)
 
 			require.Equal(t, agenttrail.Loss{Spans: 2*runs - buffer, Logs: runs - buffer}, trail.Lost())
-			require.Eventually(t, func() bool { return len(said.lines()) > 0 }, 5*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return len(said.lines()) > 0 }, time.Minute, time.Millisecond)
 			require.Len(t, said.lines(), 1, "%v", said.lines())
 			require.Contains(t, said.lines()[0], "telemetry is being lost")
 			short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
 			require.ErrorIs(t, trail.Flush(short), context.DeadlineExceeded)
 
-			proxy.Listen = address
-			require.NoError(t, proxy.Start())
-			require.NoError(t, trail.Flush(t.Context()))
+			require.NoError(t, newProxy(t, address, upstream).Start())
+			flush(t, trail)
 			require.Equal(t, agenttrail.Loss{Spans: 2*runs - buffer, Logs: runs - buffer}, trail.Lost())
 			b.rows(t, buffer, "SELECT spanId FROM Span")
 			b.rows(t, buffer, "SELECT id FROM AgentLog")
 			recordRuns(t, trail, 10)
-			require.NoError(t, trail.Flush(t.Context()))
+			flush(t, trail)
 			b.rows(t, buffer+20, "SELECT spanId FROM Span")
 			require.Len(t, said.lines(), 1)
 		})
@@ -158,23 +155,23 @@ func TestRefusing(t *testing.T) {
 	g.status.Store(http.StatusServiceUnavailable)
 	trail, said := open(t, g.url)
 	recordRuns(t, trail, 100)
-	require.Eventually(t, func() bool { return g.asked.Load() > 4 }, 10*time.Second, time.Millisecond, "it tries again")
+	require.Eventually(t, func() bool { return g.asked.Load() > 4 }, time.Minute, time.Millisecond, "it tries again")
 	require.Zero(t, trail.Lost())
 	require.Empty(t, said.lines())
 	g.status.Store(0)
-	require.NoError(t, trail.Flush(t.Context()))
+	flush(t, trail)
 	b.rows(t, 200, "SELECT spanId FROM Span")
 
 	g.status.Store(http.StatusBadRequest)
 	recordRuns(t, trail, 7)
-	require.NoError(t, trail.Flush(t.Context()), "there is nothing left to wait for")
+	flush(t, trail) // There is nothing left to wait for.
 	lost := trail.Lost()
 	require.EqualValues(t, 14, lost.Spans)
 	require.EqualValues(t, 7, lost.Logs)
-	require.Eventually(t, func() bool { return len(said.lines()) == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(said.lines()) == 1 }, time.Minute, time.Millisecond)
 	g.status.Store(0)
 	recordRuns(t, trail, 1)
-	require.NoError(t, trail.Flush(t.Context()))
+	flush(t, trail)
 	b.rows(t, 202, "SELECT spanId FROM Span")
 	require.Len(t, said.lines(), 1)
 }
@@ -183,21 +180,20 @@ func TestRefusing(t *testing.T) {
 func TestSlow(t *testing.T) {
 	t.Parallel()
 	b := startBackend(t)
-	proxy := newProxy(t, b.Addrs().HTTP)
+	proxy := newProxy(t, "127.0.0.1:0", b.Addrs().HTTP)
+	require.NoError(t, proxy.Start())
 	_, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"name":"slow","type":"latency","stream":"downstream","attributes":{"latency":700}}`))
 	require.NoError(t, err)
 	trail, said := open(t, "http://"+proxy.Listen)
 	recordRuns(t, trail, 500)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	require.NoError(t, trail.Flush(ctx))
+	flush(t, trail)
 	require.Zero(t, trail.Lost())
 	require.Empty(t, said.lines())
 	b.rows(t, 1000, "SELECT spanId FROM Span")
 }
 
 // TestLatency compares how long recording takes with a collector that is there, away, silent and refusing. What waited for
-// one of the latter three would take seconds.
+// one of the latter three would take seconds, every time.
 func TestLatency(t *testing.T) {
 	t.Parallel()
 	b := startBackend(t)
@@ -223,7 +219,7 @@ func TestLatency(t *testing.T) {
 	}
 	t.Logf("%d runs with a step and a log record took %v", runs, best)
 	for name, d := range best {
-		require.Less(t, d, 3*best["there"]/2+time.Millisecond, name)
+		require.Less(t, d, best["there"]+100*time.Millisecond, name) // Which is the pause before a second attempt.
 	}
 	for _, name := range []string{"away", "silent", "refusing"} {
 		require.Positive(t, trails[name].Lost().Spans, name)
@@ -259,7 +255,7 @@ func TestShutdownObeysItsContext(t *testing.T) {
 	defer cancel()
 	began := time.Now()
 	require.ErrorIs(t, trail.Shutdown(ctx), context.DeadlineExceeded)
-	require.Less(t, time.Since(began), 3*time.Second)
+	require.Less(t, time.Since(began), 9*time.Second, "without a deadline it would be 10 s")
 	lost := trail.Lost()
 	require.EqualValues(t, 100, lost.Spans)
 	require.EqualValues(t, 50, lost.Logs)

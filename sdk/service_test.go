@@ -41,7 +41,7 @@ func startCollector(t *testing.T, url, database, addr string) *collector.Collect
 	require.NoError(t, err)
 	require.NoError(t, c.Start(t.Context()))
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		require.NoError(t, c.Shutdown(ctx))
 	})
@@ -56,14 +56,26 @@ func (b backend) service(t *testing.T, name string, opts ...agenttrail.Option) *
 		agenttrail.WithEndpoint("http://" + b.Addrs().HTTP), agenttrail.WithLogger(quiet()),
 	}, opts...)...)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, trail.Shutdown(context.Background())) })
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		require.NoError(t, trail.Shutdown(ctx))
+	})
 	return trail
+}
+
+// flush sends what was recorded. It waits for longer than Flush does by itself: a busy machine may need that.
+func flush(t *testing.T, trail *agenttrail.Trail) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	require.NoError(t, trail.Flush(ctx))
 }
 
 // rows asks until the question has so many lines as its answer, and returns them.
 func (b backend) rows(t *testing.T, want int, query string) []map[string]any {
 	t.Helper()
-	until := time.Now().Add(20 * time.Second)
+	until := time.Now().Add(time.Minute)
 	for {
 		found := b.ask(t, query)
 		if len(found) >= want || time.Now().After(until) {
