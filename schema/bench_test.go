@@ -76,7 +76,7 @@ FROM {db}.AgentMetrics WHERE period = 'day' AND periodStart >= {from} AND period
 func BenchmarkAgentMetricsQuery(b *testing.B) {
 	ch := enginetest.StartClickHouse(b, chserver.Config{})
 	db := "bench"
-	_, err := schema.MigrateClickHouse(b.Context(), ch.URL, schema.ClickHouseConfig{Database: db, Retention: longRetention})
+	_, err := schema.MigrateClickHouse(b.Context(), ch.URL, schema.ClickHouseConfig{Database: db, Retention: schema.LongRetention})
 	require.NoError(b, err)
 	total := *executions
 	if testing.Short() {

@@ -87,7 +87,7 @@ func TestAgentMetrics(t *testing.T) {
 	t.Parallel()
 	ch := enginetest.ClickHouse(t)
 	db := ch.Database(t)
-	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db})
+	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db, Retention: schema.LongRetention})
 	require.NoError(t, err)
 	insert := "INSERT INTO " + db + ".AgentExecution (id, agentId, userId, status, errorCode, startedAt, duration, creditsConsumed, cost, inputTokens) VALUES "
 	ch.Exec(t, insert+`
@@ -115,7 +115,7 @@ func TestExecutionTrail(t *testing.T) {
 	t.Parallel()
 	ch := enginetest.ClickHouse(t)
 	db := ch.Database(t)
-	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db})
+	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db, Retention: schema.LongRetention})
 	require.NoError(t, err)
 	const at = "'2026-11-02 10:00:00'"
 	ch.Exec(t, "INSERT INTO "+db+".AgentExecution (id, traceId, parentExecutionId, status, startedAt) VALUES ('r1', 't1', '', 'success', "+at+"), ('r2', 't1', 'r1', 'error', "+at+"), ('r3', 't1', '', 'success', "+at+"), ('r4', '', '', 'success', "+at+")")

@@ -74,7 +74,7 @@ func TestDistributed(t *testing.T) {
 	t.Parallel()
 	ch := enginetest.ClickHouse(t)
 	db := ch.Database(t)
-	migrations, err := schema.ClickHouseMigrations(schema.ClickHouseConfig{Database: db, Cluster: "c"})
+	migrations, err := schema.ClickHouseMigrations(schema.ClickHouseConfig{Database: db, Retention: schema.LongRetention, Cluster: "c"})
 	require.NoError(t, err)
 	replicated := regexp.MustCompile(`Replicated(\w*MergeTree)\('[^']*', '[^']*'(?:, (\w+))?\)`)
 	settings := regexp.MustCompile(`, replicated_deduplication_window\w* = \d+`)

@@ -17,7 +17,7 @@ func TestRepeatedBlockAfterRestart(t *testing.T) {
 	t.Parallel()
 	ch := enginetest.StartClickHouse(t, chserver.Config{})
 	const db = "agenttrail"
-	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db, Retention: longRetention})
+	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db, Retention: schema.LongRetention})
 	require.NoError(t, err)
 	require.Equal(t, "AgentExecution\n", ch.Exec(t, `SELECT DISTINCT splitByChar('.', extract(create_table_query, 'FROM (agenttrail\\.\\w+)'))[2] FROM system.tables
 		WHERE database = 'agenttrail' AND engine = 'MaterializedView' AND NOT match(create_table_query, ' REFRESH ') ORDER BY 1`), "the tables that have views")

@@ -20,7 +20,7 @@ func TestExecutionDetail(t *testing.T) {
 	t.Parallel()
 	ch := enginetest.ClickHouse(t)
 	db := ch.Database(t)
-	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db})
+	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db, Retention: schema.LongRetention})
 	require.NoError(t, err)
 	ch.Exec(t, "INSERT INTO "+db+".AgentExecution (id, traceId, parentExecutionId, status, startedAt, inputTokens, outputTokens, cost) VALUES "+`
 		('outer',  't1', '',      'success', '2026-11-02 10:00:01', 0, 0, NULL),
@@ -76,7 +76,7 @@ func TestExecutionDetailReadsLittle(t *testing.T) {
 	t.Parallel()
 	ch := enginetest.ClickHouse(t)
 	db := ch.Database(t)
-	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db})
+	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db, Retention: schema.LongRetention})
 	require.NoError(t, err)
 	const runs, steps = 50_000, 400_000
 	ch.Exec(t, "INSERT INTO "+db+".AgentExecution (id, traceId, agentId, status, startedAt) SELECT concat('r', toString(number)), concat('t', toString(number)), 'x', 'success', toDateTime64('2026-11-02 10:00:00', 9) FROM numbers("+strconv.Itoa(runs)+")")
@@ -107,7 +107,7 @@ func TestSystemErrorGroups(t *testing.T) {
 	t.Parallel()
 	ch := enginetest.ClickHouse(t)
 	db := ch.Database(t)
-	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db})
+	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db, Retention: schema.LongRetention})
 	require.NoError(t, err)
 	ch.Exec(t, "SYSTEM STOP MERGES "+db+".SystemErrors")
 	insert := "INSERT INTO " + db + ".SystemErrors (id, timestamp, fingerprint, errorCode, errorType, severity, component, agentId, userId, executionId, traceId, message, details) VALUES "

@@ -11,9 +11,6 @@ import (
 	"github.com/agenttrail/agenttrail/schema"
 )
 
-// longRetention keeps rows of fixed dates for as long as the tests are run.
-var longRetention = schema.Retention{"AgentExecution": 18250, "AgentMetricsHourly": 18250, "AgentMetricsDaily": 18250, "UserAgentUsage": 18250}
-
 // runsFrom is when generated runs begin. The 30 days after it cross the end of a month and of a year, which are the
 // partitions of the states.
 const runsFrom = "toDateTime64('2025-12-16 00:00:00', 9, 'UTC')"
@@ -140,7 +137,7 @@ func TestAgentMetricsEqualsRecomputation(t *testing.T) {
 	t.Parallel()
 	ch := enginetest.ClickHouse(t)
 	db := ch.Database(t)
-	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db, Retention: longRetention})
+	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db, Retention: schema.LongRetention})
 	require.NoError(t, err)
 	one := func(sql string) string { return strings.TrimSpace(ch.Exec(t, sql)) }
 

@@ -27,7 +27,7 @@ func loadPrices(t *testing.T, text string) *schema.Prices {
 func TestReprice(t *testing.T) { //nolint:tparallel // Each part goes on from the last.
 	t.Parallel()
 	ch := enginetest.ClickHouse(t)
-	cfg := schema.ClickHouseConfig{Database: ch.Database(t)}
+	cfg := schema.ClickHouseConfig{Database: ch.Database(t), Retention: schema.LongRetention}
 	db := cfg.Database
 	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, cfg)
 	require.NoError(t, err)
@@ -80,7 +80,7 @@ func TestReprice(t *testing.T) { //nolint:tparallel // Each part goes on from th
 	require.Equal(t, "0.00005\town-1\n", ch.Exec(t, "SELECT cost, priceVersion FROM "+db+".Span"))
 
 	// AgentMetrics is what it would be if the rows had had these costs from the beginning.
-	fresh := schema.ClickHouseConfig{Database: ch.Database(t)}
+	fresh := schema.ClickHouseConfig{Database: ch.Database(t), Retention: schema.LongRetention}
 	_, err = schema.MigrateClickHouse(t.Context(), ch.URL, fresh)
 	require.NoError(t, err)
 	ch.Exec(t, "INSERT INTO "+fresh.Database+".AgentExecution SELECT * FROM "+db+".AgentExecution")
@@ -125,7 +125,7 @@ func TestReprice(t *testing.T) { //nolint:tparallel // Each part goes on from th
 func TestLoadPrices(t *testing.T) {
 	t.Parallel()
 	ch := enginetest.ClickHouse(t)
-	cfg := schema.ClickHouseConfig{Database: ch.Database(t)}
+	cfg := schema.ClickHouseConfig{Database: ch.Database(t), Retention: schema.LongRetention}
 	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, cfg)
 	require.NoError(t, err)
 	shipped, err := prices.Shipped()

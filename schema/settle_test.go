@@ -16,7 +16,7 @@ func TestSettledDays(t *testing.T) {
 	t.Parallel()
 	ch := enginetest.ClickHouse(t)
 	db := ch.Database(t)
-	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db, Retention: longRetention})
+	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db, Retention: schema.LongRetention})
 	require.NoError(t, err)
 	insert := func(values string) {
 		ch.Exec(t, "INSERT INTO "+db+".AgentExecution (id, agentId, userId, status, errorCode, startedAt, duration, cost, ingestedAt) VALUES "+values)
@@ -62,7 +62,7 @@ func TestSettleUnderWrites(t *testing.T) {
 	t.Parallel()
 	ch := enginetest.ClickHouse(t)
 	db := ch.Database(t)
-	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db, Retention: longRetention})
+	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db, Retention: schema.LongRetention})
 	require.NoError(t, err)
 
 	const blocks = 30

@@ -16,7 +16,7 @@ func TestAgentMetricsTotal(t *testing.T) {
 	t.Parallel()
 	ch := enginetest.ClickHouse(t)
 	db := ch.Database(t)
-	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db, Retention: longRetention})
+	_, err := schema.MigrateClickHouse(t.Context(), ch.URL, schema.ClickHouseConfig{Database: db, Retention: schema.LongRetention})
 	require.NoError(t, err)
 	for i := range 10 { // Days in disorder, some of them settled.
 		ch.Exec(t, generateRuns(db, 20, 2000*i, 2000, startOnDay(fmt.Sprint(i*3%10)+" + 10")))

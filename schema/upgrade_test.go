@@ -17,7 +17,7 @@ import (
 func TestUpgrade(t *testing.T) { //nolint:tparallel // The part goes on from the rest.
 	t.Parallel()
 	ch := enginetest.ClickHouse(t)
-	cfg := ClickHouseConfig{Database: ch.Database(t)}
+	cfg := ClickHouseConfig{Database: ch.Database(t), Retention: LongRetention}
 	db := cfg.Database
 	applied, err := migrateClickHouse(t.Context(), ch.URL, cfg, 3)
 	require.NoError(t, err)
@@ -69,7 +69,7 @@ func TestUpgrade(t *testing.T) { //nolint:tparallel // The part goes on from the
 func TestUpgradeUnderWrites(t *testing.T) {
 	t.Parallel()
 	ch := enginetest.ClickHouse(t)
-	cfg := ClickHouseConfig{Database: ch.Database(t)}
+	cfg := ClickHouseConfig{Database: ch.Database(t), Retention: LongRetention}
 	_, err := migrateClickHouse(t.Context(), ch.URL, cfg, 4)
 	require.NoError(t, err)
 	conn := ch.Conn(t, cfg.Database)
