@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -19,10 +18,8 @@ func tsOf(t time.Time) pcommon.Timestamp { return pcommon.NewTimestampFromTime(t
 func TestOneRunByHand(t *testing.T) {
 	t.Parallel()
 	in := startUp(t, t.TempDir())
-	for signal, file := range map[string]string{"traces": "../../examples/one-run.json", "logs": "../../examples/one-run-logs.json"} {
-		body, err := os.ReadFile(file)
-		require.NoError(t, err)
-		status, answer, err := in.post(signal, "application/json", body)
+	for signal, file := range map[string]string{"traces": "one-run.json", "logs": "one-run-logs.json"} {
+		status, answer, err := in.post(signal, "application/json", example(t, file, "run-2026-0001"))
 		require.NoError(t, err)
 		require.Equal(t, 200, status, answer)
 	}

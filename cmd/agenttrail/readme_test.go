@@ -25,7 +25,7 @@ func TestREADME(t *testing.T) {
 	)
 	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
 		for line := range strings.Lines(block[1]) {
-			if !strings.HasPrefix(line, "curl ") {
+			if !strings.Contains(line, "curl ") {
 				continue
 			}
 			last = func() string {
