@@ -59,7 +59,7 @@ func queryNative(t *testing.T, server, query string) []byte {
 func TestDeadLetters(t *testing.T) {
 	t.Parallel()
 	_, server := standalone(t, filepath.Join(t.TempDir(), "data"))
-	_, err := schema.MigrateClickHouse(t.Context(), server, schema.ClickHouseConfig{})
+	_, err := schema.MigrateClickHouse(t.Context(), server, schema.ClickHouseConfig{Retention: schema.Retention{"AgentLog": 18250}}) // Rows have fixed times.
 	require.NoError(t, err)
 	sql := func(text string) string {
 		status, body := post(t, server, text)
@@ -169,7 +169,7 @@ func TestDeadLetters(t *testing.T) {
 func TestWhatClickHouseRejectsCanBeReplayed(t *testing.T) {
 	t.Parallel()
 	_, server := standalone(t, filepath.Join(t.TempDir(), "data"))
-	_, err := schema.MigrateClickHouse(t.Context(), server, schema.ClickHouseConfig{})
+	_, err := schema.MigrateClickHouse(t.Context(), server, schema.ClickHouseConfig{Retention: schema.Retention{"AgentLog": 18250}}) // Rows have fixed times.
 	require.NoError(t, err)
 	sql := func(text string) string {
 		status, body := post(t, server, text)

@@ -32,10 +32,10 @@ func TestMigrateAndReprice(t *testing.T) {
 	migrate := []string{"migrate", "clickhouse", "--url", url}
 	require.Contains(t, f(1, append(migrate, "--prices", bad)...), "must be given")
 	require.Contains(t, f(1, "reprice", "--from", "2026-11-01", "--to", "2026-12-01", "--url", url), `run "agenttrail migrate clickhouse" first`)
-	out := f(0, append(migrate, "--prices", file, "--retention", "Span=14")...)
+	out := f(0, append(migrate, "--prices", file, "--retention", "Span=14,AgentExecution=18250")...)
 	require.Contains(t, out, "applied 0001_create_telemetry_tables.sql\n")
 	require.Contains(t, out, "applied prices own\n")
-	require.Equal(t, "nothing to apply\n", f(0, append(migrate, "--prices", file, "--retention", "Span=14")...))
+	require.Equal(t, "nothing to apply\n", f(0, append(migrate, "--prices", file, "--retention", "Span=14,AgentExecution=18250")...))
 	require.Contains(t, f(0, append(migrate, "--dry-run", "--retention", "Span=15")...), "MODIFY TTL toDateTime(startedAt) + toIntervalDay(15)")
 	require.Contains(t, f(0, "migrate", "clickhouse", "--dry-run", "--cluster", "c1"), "ENGINE = Distributed('c1', 'agenttrail', 'SpanLocal', cityHash64(traceId))")
 	require.Contains(t, f(2, append(migrate, "--retention", "Spam=14")...), "those with a retention are AgentExecution")
