@@ -115,16 +115,20 @@ func TestPaidRunSettlesWhateverHappens(t *testing.T) {
 	})
 	t.Run("TheRunEndsBeforeItsHold", func(t *testing.T) {
 		t.Parallel()
-		w := setup(t)
+		began := time.Now()
+		w := setupAt(t, func() time.Time { return began }) // It stands still: a settlement may take as long as it likes.
 		p := w.run()
 		p.TTL, p.OnFailure = 10*time.Second, ledgerclient.ChargeOnFailure
+		var ends time.Time
 		err := w.client.PaidRun(t.Context(), w.trail, p, func(ctx context.Context, run *agenttrail.Execution) error {
 			run.AddCredits(10)
+			ends, _ = ctx.Deadline()
 			<-ctx.Done()
 			return ctx.Err()
 		})
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		hold := w.holds(t)[0]
+		require.Equal(t, hold.ExpiresAt.Add(-time.Second), ends.UTC(), "a tenth is for the settlement")
 		require.Equal(t, ledger.HoldCaptured, hold.Status)
 		require.EqualValues(t, 10, hold.Captured)
 		require.Equal(t, "timeout", w.told(t)["agenttrail.execution.status"])
@@ -231,8 +235,6 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
-func impatient(c *ledgerclient.Config) { c.Patience = 3 * time.Second }
-
 // TestTheOutboxSettles loses every answer until the run is over: the next process on the folder settles.
 func TestTheOutboxSettles(t *testing.T) {
 	t.Parallel()
@@ -240,7 +242,7 @@ func TestTheOutboxSettles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			w := setup(t, impatient, func(c *ledgerclient.Config) { c.OutboxDir = dir })
+			w := setup(t, func(c *ledgerclient.Config) { c.OutboxDir = dir })
 			w.wire.breakNext("capture", 1<<30, after)
 			require.NoError(t, w.client.PaidRun(t.Context(), w.trail, w.run(), nothing), "it will be settled")
 			require.Equal(t, "2.000000", w.told(t)["agenttrail.credits"])
@@ -258,7 +260,7 @@ func TestTheOutboxSettles(t *testing.T) {
 
 func TestWithoutAnOutboxTheCallerLearns(t *testing.T) {
 	t.Parallel()
-	w := setup(t, impatient)
+	w := setup(t)
 	w.wire.breakNext("capture", 1<<30, false)
 	err := w.client.PaidRun(t.Context(), w.trail, w.run(), nothing)
 	failed, ok := errors.AsType[*ledgerclient.SettlementError](err)

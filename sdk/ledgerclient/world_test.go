@@ -52,11 +52,17 @@ type world struct {
 
 func setup(t *testing.T, change ...func(*ledgerclient.Config)) *world {
 	t.Helper()
+	return setupAt(t, nil, change...)
+}
+
+// setupAt gives the ledger another clock than that of its database.
+func setupAt(t *testing.T, now func() time.Time, change ...func(*ledgerclient.Config)) *world {
+	t.Helper()
 	db := enginetest.Postgres(t).Database(t)
 	_, err := schema.MigratePostgres(t.Context(), db)
 	require.NoError(t, err)
 	w := &world{wire: &wire{}, spans: tracetest.NewSpanRecorder()}
-	w.store, err = pgstore.Open(t.Context(), pgstore.Settings{URL: db, MaxConns: 8})
+	w.store, err = pgstore.Open(t.Context(), pgstore.Settings{URL: db, MaxConns: 8, Now: now})
 	require.NoError(t, err)
 	t.Cleanup(w.store.Close)
 	api, err := httpapi.New(httpapi.Settings{Service: w.store, Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Version: "test"})
