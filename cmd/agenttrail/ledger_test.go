@@ -29,7 +29,8 @@ func TestTwoLedgers(t *testing.T) {
 	const config = "jobs: {expire_every: 100ms, seal_every: 100ms}\n"
 	first, second := startLedger(t, db.url, config), startLedger(t, db.url, config)
 	p := newPayer(t, first.addr, db.admin, "payer")
-	p.mandate = mustAsk(t, first.addr, db.admin, "/v1/mandates", map[string]any{"userId": p.user, "rules": map[string]any{"maxPerDay": "50"}}).at("id")
+	noon := fmt.Sprintf("Etc/GMT%+d", time.Now().UTC().Hour()-12) // Where it is about that, so that the day does not end meanwhile.
+	p.mandate = mustAsk(t, first.addr, db.admin, "/v1/mandates", map[string]any{"userId": p.user, "rules": map[string]any{"maxPerDay": "50", "timeZone": noon}}).at("id")
 	run := map[string]any{"userId": p.user, "mandateId": p.mandate, "agent": p.agent, "amount": "1"}
 
 	var captured, denied atomic.Int64
