@@ -67,8 +67,8 @@ func TestTopUpGrantsPaidAndPromotionalCreditsApart(t *testing.T) {
 	require.Equal(t, starter.Credits, paid.Amount)
 	require.Equal(t, starter.BonusCredits, promo.Amount)
 	require.Less(t, promo.Priority, paid.Priority, "promotional credits are spent first")
-	require.Equal(t, paid.CreatedAt.AddDate(0, 0, 365), *paid.ExpiresAt)
-	require.Equal(t, promo.CreatedAt.AddDate(0, 0, 30), *promo.ExpiresAt)
+	require.Equal(t, paid.CreatedAt.UTC().AddDate(0, 0, 365), paid.ExpiresAt.UTC())
+	require.Equal(t, promo.CreatedAt.UTC().AddDate(0, 0, 30), promo.ExpiresAt.UTC())
 	again := b.apply(t, top, succeeded("pi_1"))
 	again.Checks = top.Checks
 	require.Equal(t, top, again, "told twice")
