@@ -13,7 +13,10 @@ type Stream = Awaited<ReturnType<MockLanguageModelV4['doStream']>>['stream'];
 type Part = Stream extends ReadableStream<infer P> ? P : never;
 
 const questionOf = ({ prompt }: Options) => JSON.stringify(prompt.find((message) => message.role === 'user')?.content);
-const aborted = (signal?: AbortSignal) => new Promise<never>((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+const aborted = (signal?: AbortSignal) => new Promise<never>((_, reject) => {
+  if (signal?.aborted) reject(signal.reason);
+  signal?.addEventListener('abort', () => reject(signal.reason));
+});
 
 const usageOf = ({ prompt }: Options): Result['usage'] => ({
   inputTokens: { total: 10 * prompt.length, noCache: 10 * prompt.length, cacheRead: 0, cacheWrite: 0 },

@@ -10,7 +10,7 @@ import { RPCType, getRPCMetadata } from '@opentelemetry/core';
 import { type Caller, greeter, planner, weather } from './agents.ts';
 
 const logger = logs.getLogger('weather-api');
-const patience = 1000; // ms
+const patience = 60_000; // ms, unless who asks has less
 
 // log writes one record. It carries the ids of the active trace by itself; the category is AgentTrail's only addition.
 function log(category: 'execution' | 'error' | 'performance' | 'user_action', severity: SeverityNumber, body: string, agent: string, caller: Caller): void {
@@ -42,7 +42,7 @@ async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> 
         }
         break;
       case 'weather':
-        res.write(await weather(question, caller, AbortSignal.timeout(patience)));
+        res.write(await weather(question, caller, AbortSignal.timeout(Number(req.headers['x-patience-ms'] ?? patience))));
         break;
       case 'planner':
         res.write(await planner(question, caller));
