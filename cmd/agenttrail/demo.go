@@ -102,7 +102,7 @@ func runDemo(ctx context.Context, out io.Writer, cfg marketplace.Config, running
 		return err
 	}
 	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(whole), 10*time.Second)
+		closing, cancel := context.WithTimeout(context.WithoutCancel(whole), 20*time.Second)
 		defer cancel()
 		err = errors.Join(err, sim.Close(closing))
 	}()

@@ -65,7 +65,8 @@ func openDesk(ctx context.Context, cfg *Config) (d *desk, err error) {
 
 // issue makes a key and a client that has it.
 func (d *desk) issue(ctx context.Context, cfg *Config, k ledgerclient.Key, outbox string) (*ledgerclient.Client, error) {
-	issued, err := d.owner.CreateKey(ctx, k)
+	// A key that was made is known, so that it is revoked, also when the demo is interrupted meanwhile.
+	issued, err := d.owner.CreateKey(context.WithoutCancel(ctx), k)
 	if err != nil {
 		return nil, fmt.Errorf("make API key %q of the demo: %w", k.Name, err)
 	}

@@ -35,6 +35,9 @@ func (d *desk) furnish(ctx context.Context, cfg *Config, users []user, agents []
 		}
 	}
 	for i := range users[:min(memberCount, len(users))] {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		u := &users[i]
 		client, err := d.issue(ctx, cfg, ledgerclient.Key{Name: "demo: " + u.name, Scopes: []ledger.Scope{ledger.ScopeManage}, UserID: &u.id}, "")
 		if err != nil {

@@ -40,6 +40,7 @@ type Simulation struct {
 	desk        *desk
 	market      *market
 	furnished   chan error // Has how furnishing went.
+	leave       func()     // Ends furnishing.
 	click       driver.Conn
 	probe       *probe
 	progress    *progress
@@ -81,7 +82,9 @@ func New(ctx context.Context, cfg Config) (sim *Simulation, err error) {
 		return nil, err
 	}
 	s.market = newMarket(s.api, s.agents, s.desk, users, agents, cfg.Seed, s.probe.watch)
-	go func() { s.furnished <- s.desk.furnish(ctx, &cfg, users, agents) }() // Beside the history, which needs none of it.
+	furnishing, leave := context.WithCancel(ctx)
+	s.leave = leave
+	go func() { s.furnished <- s.desk.furnish(furnishing, &cfg, users, agents) }() // Beside the history, which needs none of it.
 	return s, nil
 }
 
@@ -114,6 +117,7 @@ func (s *Simulation) Close(ctx context.Context) error {
 	s.progress.done()
 	var errs []error
 	if s.market != nil {
+		s.leave()
 		<-s.furnished // It uses the keys that are revoked now.
 		errs = append(errs, s.market.close(ctx, 0))
 	}
