@@ -138,10 +138,10 @@ func testPrometheus(t *testing.T, prom *promtest.Server) {
 	t.Logf("prometheus: %d targets are up, %d rules without an error, %d metrics that rules and dashboards name", len(want), evaluated, len(named))
 }
 
-// patiently waits until something is so, or for two minutes: the machine may be busy with other tests.
+// patiently waits until something is so, or for four minutes: the machine may be busy with other tests.
 func patiently(t *testing.T, so func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); !so() && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(2 * startTimeout); !so() && time.Now().Before(deadline); {
 		time.Sleep(200 * time.Millisecond)
 	}
 }
