@@ -24,7 +24,7 @@ func standalone(t *testing.T, dir string, args ...string) (*exec.Cmd, string) {
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }) // Nobody writes into the folder when it is removed.
 	lines := bufio.NewScanner(stderr)
 	for lines.Scan() {
 		if m := regexp.MustCompile(`listens on (http://\S+) `).FindStringSubmatch(lines.Text()); m != nil {

@@ -52,7 +52,7 @@ type Runner struct {
 
 const (
 	startTimeout = 2 * time.Minute
-	stopTimeout  = 45 * time.Second
+	stopTimeout  = 2 * time.Minute
 )
 
 // NewRunner starts all parts and waits until they are ready.
