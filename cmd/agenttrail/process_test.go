@@ -67,7 +67,9 @@ func startUp(t *testing.T, dir string, args ...string) *instance {
 	deadline := time.Now().Add(startTimeout)
 	for {
 		var err error
-		if in.addresses, err = readRunning(dir); err == nil && in.PID == in.cmd.Process.Pid {
+		in.addresses, err = readRunning(dir)
+		// What it prints when it has started comes a moment after its addresses, the memory last.
+		if err == nil && in.PID == in.cmd.Process.Pid && strings.Contains(in.output.String(), "\n  memory ") {
 			return in
 		}
 		select {
