@@ -39,7 +39,8 @@ type told struct {
 	Interrupted []string
 }
 
-// playMarketplace lets users ask for runs for a while, and waits until ClickHouse has what came of it.
+// playMarketplace lets users ask for runs for a while, and waits until ClickHouse has what came of it: when it has ended, the
+// collector has acknowledged all of it.
 func playMarketplace(t *testing.T, args ...string) *liveMarket {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "marketplace")
@@ -61,23 +62,8 @@ func playMarketplace(t *testing.T, args ...string) *liveMarket {
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(text, &m.told))
 	require.Positive(t, m.told.Succeeded)
-	m.awaitQuiet(t)
+	m.awaitStored(t)
 	return m
-}
-
-// awaitQuiet waits until nothing arrives in the tables of runs any more.
-func (m *liveMarket) awaitQuiet(t *testing.T) {
-	t.Helper()
-	count := func() string {
-		return m.query(t, "SELECT (SELECT count() FROM agenttrail.AgentExecution), (SELECT count() FROM agenttrail.Span), (SELECT count() FROM agenttrail.AgentLog WHERE serviceName LIKE 'marketplace%')")
-	}
-	quiet, before := time.Now(), ""
-	for time.Since(quiet) < 3*time.Second { // More than the collector and the engine keep rows back.
-		if now := count(); now != before {
-			quiet, before = time.Now(), now
-		}
-		time.Sleep(200 * time.Millisecond)
-	}
 }
 
 // set returns the values of a column.
@@ -242,8 +228,7 @@ func testMarketplaceKilled(t *testing.T) {
 			return false
 		}
 		return true
-	}, time.Minute, 100*time.Millisecond, "holds are still active")
-	m.awaitQuiet(t)
+	}, startTimeout, 100*time.Millisecond, "holds are still active")
 
 	want, counts, matched := map[string]string{}, map[string]int{}, 0
 	for id, b := range m.sides(t) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -87,9 +88,9 @@ func (in *instance) stop(t *testing.T) {
 	_ = in.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-in.done:
-	case <-time.After(time.Minute):
+	case <-time.After(startTimeout):
 		_ = in.cmd.Process.Kill()
-		t.Errorf("agenttrail up did not stop within a minute")
+		t.Errorf("agenttrail up did not stop within %s", startTimeout)
 	}
 }
 
@@ -115,25 +116,51 @@ func (in *instance) open(t *testing.T) driver.Conn {
 // query answers a query over plain HTTP, as curl would get it.
 func (in *instance) query(t *testing.T, sql string) string {
 	t.Helper()
+	text, err := in.tryQuery(sql)
+	require.NoError(t, err, sql)
+	return text
+}
+
+// tryQuery is query where ClickHouse may be away.
+func (in *instance) tryQuery(sql string) (string, error) {
 	resp, err := http.Post(in.ClickHouse, "text/plain", strings.NewReader(sql))
-	require.NoError(t, err)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	require.NoError(t, resp.Body.Close())
-	require.Equal(t, http.StatusOK, resp.StatusCode, "%s\n%s", sql, body)
-	return strings.TrimSpace(string(body))
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", resp.Status, body)
+	}
+	return strings.TrimSpace(string(body)), err
 }
 
 // answers waits until a query has the answer: what is acknowledged is stored a moment later.
 func (in *instance) answers(t *testing.T, want, sql string, what ...any) {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(startTimeout)
 	got := in.query(t, sql)
 	for got != want && time.Now().Before(deadline) {
 		time.Sleep(20 * time.Millisecond)
 		got = in.query(t, sql)
 	}
 	require.Equal(t, want, got, what...)
+}
+
+// awaitStored waits until what was acknowledged is stored, with what views make of it: rows leave the journal when their
+// INSERT has been answered.
+func (in *instance) awaitStored(t *testing.T) {
+	t.Helper()
+	empty := regexp.MustCompile(`(?m)^otelcol_agenttrail_exporter_journal_segments(\{.*\})? 0$`)
+	require.Eventually(t, func() bool {
+		resp, err := http.Get("http://" + in.Metrics + "/metrics")
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		return err == nil && empty.Match(text)
+	}, startTimeout, 20*time.Millisecond, "the journal of the collector does not become empty")
 }
 
 // post sends an OTLP request to the instance over HTTP and returns the status of the answer.
@@ -167,7 +194,7 @@ func (in *instance) children(t *testing.T) map[string]int {
 			}
 		}
 		return len(found) == 2
-	}, time.Minute, 20*time.Millisecond, "children of agenttrail up")
+	}, startTimeout, 20*time.Millisecond, "children of agenttrail up")
 	return found
 }
 
