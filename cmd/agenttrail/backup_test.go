@@ -68,7 +68,7 @@ func TestBackupAndRestore(t *testing.T) {
 			require.Zero(c, report.Unsealed)
 			require.NotZero(c, report.Sealed)
 			require.Empty(c, report.Problems)
-		}, time.Minute, 50*time.Millisecond)
+		}, startTimeout, 50*time.Millisecond)
 	})
 
 	in = startUp(t, dir)
@@ -205,7 +205,7 @@ func (in *instance) leaveUnstored(t *testing.T) (known []byte) {
 	require.Eventually(t, func() bool {
 		out, err := agenttrail(t.Context(), "deadletter", "list", "--dir", filepath.Join(in.dir, journalFolder)).Output()
 		return err == nil && bytes.Contains(out, []byte("AgentLog"))
-	}, time.Minute, 50*time.Millisecond, "a dead letter")
+	}, startTimeout, 50*time.Millisecond, "a dead letter")
 	require.Equal(t, "0", in.query(t, "SELECT count() FROM agenttrail.RequestLog WHERE executionId = 'unstored-run'"))
 	return known
 }

@@ -105,20 +105,20 @@ func TestCrash(t *testing.T) {
 			sending.Go(func() { sender.run(ctx, in, fmt.Sprintf("run-%d-%d", round, w)) })
 		}
 		before := count()
-		require.Eventually(t, ackedAfter(before+50), time.Minute, 10*time.Millisecond, "telemetry is acknowledged before %s is killed", victim)
+		require.Eventually(t, ackedAfter(before+50), startTimeout, 10*time.Millisecond, "telemetry is acknowledged before %s is killed", victim)
 		children := in.children(t)
 		if victim == "up" {
 			in.kill(t)
 			stop()
 			sending.Wait()
 			require.Eventually(t, func() bool { return !alive(children["clickhouse"]) && !alive(children["postgres"]) },
-				time.Minute, 20*time.Millisecond, "no orphan stays")
+				startTimeout, 20*time.Millisecond, "no orphan stays")
 			in = startUp(t, dir)
 		} else {
 			require.NoError(t, syscall.Kill(children[victim], syscall.SIGKILL))
 			if victim == "clickhouse" {
 				killed := count()
-				require.Eventually(t, ackedAfter(killed+50), time.Minute, 10*time.Millisecond, "telemetry goes on after %s was killed", victim)
+				require.Eventually(t, ackedAfter(killed+50), startTimeout, 10*time.Millisecond, "telemetry goes on after %s was killed", victim)
 			} else {
 				require.Eventually(t, func() bool {
 					conn, err := pgx.Connect(t.Context(), in.Postgres)
@@ -127,7 +127,7 @@ func TestCrash(t *testing.T) {
 					}
 					defer conn.Close(t.Context())
 					return conn.Ping(t.Context()) == nil
-				}, time.Minute, 50*time.Millisecond, "Postgres is back")
+				}, startTimeout, 50*time.Millisecond, "Postgres is back")
 			}
 			stop()
 			sending.Wait()
@@ -154,7 +154,7 @@ func TestCrash(t *testing.T) {
 		}
 		return n
 	}
-	require.Eventually(t, func() bool { return lost() == 0 }, time.Minute, 100*time.Millisecond, "every acknowledged run is stored")
+	require.Eventually(t, func() bool { return lost() == 0 }, startTimeout, 100*time.Millisecond, "every acknowledged run is stored")
 	t.Logf("%d runs sent, %d acknowledged, %d stored", sender.sent, len(sender.acked), len(stored))
 	for id, n := range stored {
 		require.Equal(t, 1, n, "how often %s is stored", id)

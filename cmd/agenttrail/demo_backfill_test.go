@@ -65,7 +65,7 @@ func TestBackfillEqualsAgentMetrics(t *testing.T) {
 		return stored == one("SELECT sum(totalExecutions) FROM AgentMetrics WHERE period = 'hour'") &&
 			stored == one("SELECT sum(totalExecutions) FROM AgentMetrics WHERE period = 'day'") &&
 			stored == one("SELECT count() FROM AgentExecution")
-	}, 30*time.Second, 100*time.Millisecond)
+	}, startTimeout, 100*time.Millisecond)
 	require.Greater(t, stored, uint64(*backfillRuns)*99/100)
 	require.GreaterOrEqual(t, one("SELECT uniqExact(toDate(startedAt)) FROM AgentExecution"), uint64(30))
 	late := one(`SELECT countIf(startedAt < newest - INTERVAL 1 DAY) FROM

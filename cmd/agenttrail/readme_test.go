@@ -48,7 +48,7 @@ func TestREADME(t *testing.T) {
 		}
 		return true
 	}
-	for deadline := time.Now().Add(time.Minute); !complete() && time.Now().Before(deadline); answer = last() {
+	for deadline := time.Now().Add(startTimeout); !complete() && time.Now().Before(deadline); answer = last() {
 		time.Sleep(50 * time.Millisecond) // What is acknowledged is stored a moment later.
 	}
 	require.True(t, complete(), "the trail of the run that was sent by hand:\n%s", answer)
