@@ -163,6 +163,18 @@ func (in *instance) awaitStored(t *testing.T) {
 	}, startTimeout, 20*time.Millisecond, "the journal of the collector does not become empty")
 }
 
+// failures are the errors that a program has logged, but for those that say that something took too long: on a busy machine
+// that happens, and is tried again.
+func failures(output fmt.Stringer) (lines []string) {
+	slow := regexp.MustCompile("(?i)timeout|deadline exceeded|is busy|given up")
+	for line := range strings.Lines(output.String()) {
+		if strings.Contains(line, "level=ERROR") && !slow.MatchString(line) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
 // post sends an OTLP request to the instance over HTTP and returns the status of the answer.
 func (in *instance) post(signal, contentType string, body []byte) (int, string, error) {
 	resp, err := http.Post("http://"+in.OTLPHTTP+"/v1/"+signal, contentType, bytes.NewReader(body))
