@@ -43,12 +43,12 @@ func TestTwoLedgers(t *testing.T) {
 			}
 			for range 8 {
 				key := fmt.Sprintf("two-%d", ledgerKeys.Add(1))
-				a, err := askLedger(t.Context(), addr, db.admin, http.MethodPost, "/v1/authorizations", key, run)
+				a, err := askPatiently(t.Context(), addr, db.admin, http.MethodPost, "/v1/authorizations", key, run)
 				if err != nil {
 					t.Errorf("authorize: %v", err)
 					return
 				}
-				again, err := askLedger(t.Context(), other, db.admin, http.MethodPost, "/v1/authorizations", key, run)
+				again, err := askPatiently(t.Context(), other, db.admin, http.MethodPost, "/v1/authorizations", key, run)
 				if err != nil || again.status != a.status || again.header.Get("Idempotency-Replayed") != "true" || again.at("hold", "id") != a.at("hold", "id") {
 					t.Errorf("the other instance answers %d %s, %v; the first %d %s", again.status, again.text, err, a.status, a.text)
 					return
@@ -57,7 +57,7 @@ func TestTwoLedgers(t *testing.T) {
 					denied.Add(1)
 					continue
 				}
-				a, err = askLedger(t.Context(), other, db.admin, http.MethodPost, "/v1/holds/"+a.at("hold", "id")+"/capture", key+"-capture", nil)
+				a, err = askPatiently(t.Context(), other, db.admin, http.MethodPost, "/v1/holds/"+a.at("hold", "id")+"/capture", key+"-capture", nil)
 				if err != nil || a.status != http.StatusOK {
 					t.Errorf("capture: %d %s, %v", a.status, a.text, err)
 					return
@@ -78,7 +78,7 @@ func TestTwoLedgers(t *testing.T) {
 		addr := []string{first.addr, second.addr}[i%2]
 		clients.Go(func() {
 			for {
-				a, err := askLedger(t.Context(), addr, db.admin, http.MethodPost, "/v1/users", "both", body)
+				a, err := askPatiently(t.Context(), addr, db.admin, http.MethodPost, "/v1/users", "both", body)
 				switch {
 				case err == nil && a.status == http.StatusConflict && a.at("type") == "/problems/request-in-progress":
 					continue
@@ -105,10 +105,10 @@ func TestTwoLedgers(t *testing.T) {
 		clients.Go(func() {
 			for !stopping.Load() {
 				key := fmt.Sprintf("stop-%d", ledgerKeys.Add(1))
-				a, err := askLedger(t.Context(), first.addr, db.admin, http.MethodPost, "/v1/authorizations", key, open)
+				a, err := askPatiently(t.Context(), first.addr, db.admin, http.MethodPost, "/v1/authorizations", key, open)
 				if err != nil { // It had stopped to listen.
 					unanswered.Add(1)
-					a, err = askLedger(t.Context(), second.addr, db.admin, http.MethodPost, "/v1/authorizations", key, open)
+					a, err = askPatiently(t.Context(), second.addr, db.admin, http.MethodPost, "/v1/authorizations", key, open)
 				}
 				if err != nil || a.status != http.StatusCreated {
 					t.Errorf("authorize while stopping: %d %s, %v", a.status, a.text, err)
@@ -131,7 +131,7 @@ func TestTwoLedgers(t *testing.T) {
 	short := map[string]any{"userId": p.user, "mandateId": open["mandateId"], "agent": p.agent, "amount": "1", "ttlSeconds": 1}
 	hold := mustAsk(t, second.addr, db.admin, "/v1/authorizations", short).at("hold", "id")
 	require.Eventually(t, func() bool {
-		a, err := askLedger(t.Context(), second.addr, db.admin, http.MethodGet, "/v1/holds/"+hold, "", nil)
+		a, err := askPatiently(t.Context(), second.addr, db.admin, http.MethodGet, "/v1/holds/"+hold, "", nil)
 		return err == nil && a.at("status") == "expired"
 	}, startTimeout, 20*time.Millisecond)
 	require.Eventually(t, func() bool {

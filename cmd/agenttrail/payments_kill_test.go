@@ -121,7 +121,7 @@ func (db *ledgerDB) killAt(t *testing.T, k killing) {
 	require.Equal(t, []int64{1, 1000, 400}, []int64{int64(charges), cents, p.refunded()}, k.name)
 	require.Equal(t, 1, p.fake.Count("re_"), k.name)
 	require.Equal(t, "60", balanceOf(t, second.addr, db.admin, p.user), k.name)
-	list, err := askLedger(t.Context(), second.addr, db.admin, http.MethodGet, "/v1/grants?category=paid&userId="+p.user, "", nil)
+	list, err := askPatiently(t.Context(), second.addr, db.admin, http.MethodGet, "/v1/grants?category=paid&userId="+p.user, "", nil)
 	require.NoError(t, err)
 	require.Len(t, list.json["items"], 1, k.name)
 	second.kill()
@@ -181,7 +181,7 @@ func (p *paying) sweep(t *testing.T) {
 func (p *paying) goThrough(t *testing.T, addr string, before func(e stripetest.Event)) error {
 	t.Helper()
 	ask := func(method, path, key string, body any) (ledgerAnswer, error) {
-		a, err := askLedger(t.Context(), addr, p.db.admin, method, path, key, body)
+		a, err := askPatiently(t.Context(), addr, p.db.admin, method, path, key, body)
 		if err == nil && a.status >= http.StatusMultipleChoices {
 			err = fmt.Errorf("%s: %d %s", path, a.status, a.text)
 		}

@@ -33,7 +33,7 @@ func newBuyer(t *testing.T, addr, secret string) string {
 
 func balanceOf(t *testing.T, addr, secret, user string) string {
 	t.Helper()
-	a, err := askLedger(t.Context(), addr, secret, http.MethodGet, "/v1/users/"+user+"/balance", "", nil)
+	a, err := askPatiently(t.Context(), addr, secret, http.MethodGet, "/v1/users/"+user+"/balance", "", nil)
 	require.NoError(t, err)
 	return a.at("available")
 }

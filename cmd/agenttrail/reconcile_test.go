@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,22 +15,14 @@ import (
 // ask sends a request to the ledger of an instance, with the key for everything, and reads the answer.
 func (in *instance) ask(t *testing.T, method, path, body string) map[string]any {
 	t.Helper()
-	key, err := os.ReadFile(in.LedgerKeyFile)
+	var content any
+	if body != "" {
+		content = json.RawMessage(body)
+	}
+	a, err := askPatiently(t.Context(), in.Ledger, adminOf(t, in), method, path, strconv.FormatInt(time.Now().UnixNano(), 10), content)
 	require.NoError(t, err)
-	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+in.Ledger+path, strings.NewReader(body))
-	require.NoError(t, err)
-	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(key)))
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Idempotency-Key", strconv.FormatInt(time.Now().UnixNano(), 10))
-	resp, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	text, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	require.NoError(t, resp.Body.Close())
-	require.Less(t, resp.StatusCode, 300, "%s %s: %s", method, path, text)
-	var answer map[string]any
-	require.NoError(t, json.Unmarshal(text, &answer))
-	return answer
+	require.Less(t, a.status, 300, "%s %s: %s", method, path, a.text)
+	return a.json
 }
 
 // TestReconcile compares by command line, corrects by the API, and looks at the metrics and at ClickHouse.
