@@ -21,9 +21,10 @@ func TestRepeatedBlockAfterRestart(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "AgentExecution\n", ch.Exec(t, `SELECT DISTINCT splitByChar('.', extract(create_table_query, 'FROM (agenttrail\\.\\w+)'))[2] FROM system.tables
 		WHERE database = 'agenttrail' AND engine = 'MaterializedView' AND NOT match(create_table_query, ' REFRESH ') ORDER BY 1`), "the tables that have views")
+	// What a block is known by includes its partition, so it must not be of another day the second time.
 	insert := func() {
 		ch.Exec(t, `INSERT INTO agenttrail.AgentExecution (id, agentId, userId, status, startedAt, duration, creditsConsumed)
-			SELECT toString(number), 'a', toString(number), 'success', now64(9), 100, 1 FROM numbers(10)`,
+			SELECT toString(number), 'a', toString(number), 'success', toDateTime64('2026-11-02 10:00:00', 9), 100, 1 FROM numbers(10)`,
 			"insert_deduplication_token", "block", "insert_deduplicate", "1", "deduplicate_insert", "enable", "deduplicate_blocks_in_dependent_materialized_views", "1")
 	}
 	requireOnce := func() {
