@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/agenttrail/agenttrail/exporter/journal"
+	"github.com/agenttrail/agenttrail/internal/enginetest"
 	"github.com/agenttrail/agenttrail/schema"
 )
 
@@ -147,10 +147,7 @@ func TestDeadLetters(t *testing.T) {
 
 	sql("ALTER TABLE agenttrail.AgentLog DROP CONSTRAINT polite")
 	require.Contains(t, command(t, 1, "deadletter", "replay", "00ff-12-AgentLog-3-4", "--dir", dir, "--clickhouse", server, "--database", "nowhere"), "nowhere")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	away := command(t, 1, "deadletter", "replay", "--all", "--dir", dir, "--clickhouse", (&url.URL{Scheme: "http", Host: l.Addr().String()}).String())
+	away := command(t, 1, "deadletter", "replay", "--all", "--dir", dir, "--clickhouse", "http://"+enginetest.ReservePort(t))
 	require.Contains(t, away, "no answer from clickhouse")
 	require.NotContains(t, away, "00ff-14-AgentLog:", "where nobody answers, the others are not tried")
 	require.Contains(t, away, "2 of 2 dead letters are not stored")
