@@ -40,7 +40,11 @@ type request struct {
 // query runs the statement of a request.
 func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	resp := s.newResponse(w, r)
-	if err := s.serveQuery(resp, r); err != nil {
+	err := s.serveQuery(resp, r)
+	if err == nil {
+		err = resp.send()
+	}
+	if err != nil {
 		if r.Context().Err() == nil {
 			drain(w, r)
 		}

@@ -120,7 +120,7 @@ func (r *response) Write(p []byte) (int, error) {
 	return r.top.Write(p)
 }
 
-// finish sends the rest of a complete result.
+// finish completes a result. What is held back of it is left to send.
 func (r *response) finish() error {
 	if r.wrote {
 		if r.native != nil {
@@ -139,6 +139,12 @@ func (r *response) finish() error {
 			}
 		}
 	}
+	return nil
+}
+
+// send sends the rest of a complete result. A client that has all of an answer may use its session and its query id again,
+// so these must be free before.
+func (r *response) send() error {
 	defer r.closeSpill()
 	if r.spill != nil {
 		r.commit(http.StatusOK)

@@ -304,6 +304,10 @@ func TestSessions(t *testing.T) {
 	require.Equal(t, http.StatusOK, in("INSERT INTO tmp VALUES (1), (2)").status)
 	require.Equal(t, "3\n", in("SELECT sum(a) FROM tmp").body)
 	require.Equal(t, "3\n", in("SELECT sum(a) FROM tmp", "session_check", "1").body)
+	for range 20 { // Who has the whole answer can go on at once, also when it is sent in several pieces.
+		require.Len(t, in("SELECT number FROM numbers(1e4, 1e4)", "query_id", "pieces").body, 6e4)
+		require.Equal(t, "1\n", in("SELECT 1", "query_id", "pieces").body)
+	}
 	requireException(t, post(t, ch, "SELECT * FROM tmp"), 404, 60, "UNKNOWN_TABLE")
 	require.Equal(t, http.StatusOK, in("SET max_block_size = 7").status)
 	require.Equal(t, "7\n", in("SELECT getSetting('max_block_size')").body)
