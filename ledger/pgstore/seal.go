@@ -52,6 +52,10 @@ func sealTrail(ctx context.Context, conn *pgxpool.Conn, trail ledger.Trail) (mor
 		return false, err
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // Does nothing after a commit.
+	// A block may be large.
+	if _, err := tx.Exec(ctx, "SELECT set_config('statement_timeout', '0', true)"); err != nil {
+		return false, err
+	}
 	var mine bool
 	if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))", "ledger.seal."+string(trail)).Scan(&mine); err != nil || !mine {
 		return false, err
