@@ -151,7 +151,7 @@ func (b *bundle) connect(t *testing.T) *pgx.Conn {
 // settled fails unless the books agree.
 func (b *bundle) settled(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	problems, err := b.VerifyBooks(ctx, operator)
 	require.NoError(t, err)
