@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"github.com/agenttrail/agenttrail/embedded"
@@ -99,13 +101,21 @@ func (pg *PG) Kill(tb testing.TB) {
 	}, time.Minute, 10*time.Millisecond, "Postgres does not come back")
 }
 
+// exec makes or removes a database. Postgres gives connections to it, and to its template, five seconds to end, which those
+// of its own housekeeping may exceed on a machine that is busy.
 func (pg *PG) exec(tb testing.TB, sql string) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, pg.URL)
 	require.NoError(tb, err)
-	_, err = conn.Exec(ctx, sql)
+	for {
+		_, err = conn.Exec(ctx, sql)
+		var pgErr *pgconn.PgError
+		if !errors.As(err, &pgErr) || pgErr.Code != "55006" { // object_in_use
+			break
+		}
+	}
 	require.NoError(tb, err)
 	require.NoError(tb, conn.Close(ctx))
 }
