@@ -135,6 +135,15 @@ func TestSweepEndsRefundsThatWereBegun(t *testing.T) {
 	}
 }
 
+// insist does something again as jobs do, where others were at the same payment each time that it was read.
+func insist(f func() error) error {
+	for begin := time.Now(); ; {
+		if err := f(); ledger.CodeOf(err) != ledger.CodeUnavailable || time.Since(begin) > 2*time.Minute {
+			return err
+		}
+	}
+}
+
 // Two instances work on the same at the same time: both are told of every event and sweep.
 func TestTwoInstances(t *testing.T) {
 	t.Parallel()
@@ -156,11 +165,11 @@ func TestTwoInstances(t *testing.T) {
 				if err := b.deliver(t.Context(), p, e); err != nil {
 					t.Errorf("deliver %s: %v", e.ID, err)
 				}
-				if err := p.Process(t.Context(), e.ID); err != nil {
+				if err := insist(func() error { return p.Process(t.Context(), e.ID) }); err != nil {
 					t.Errorf("process %s: %v", e.ID, err)
 				}
 			}
-			if err := b.sweep(t.Context(), p); err != nil {
+			if err := insist(func() error { return b.sweep(t.Context(), p) }); err != nil {
 				t.Errorf("sweep: %v", err)
 			}
 		})
