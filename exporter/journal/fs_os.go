@@ -100,8 +100,15 @@ func (OS) Lock(name string) (io.Closer, error) {
 	if err := flock(f); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), f.Close())
 	}
-	return f, nil
+	return lockFile{f}, nil
 }
+
+// lockFile is a file that this process has locked.
+type lockFile struct{ *os.File }
+
+// Close gives up the lock. Closing the file alone would leave it to processes that have the file too: children that were
+// forked and do not run their own program yet.
+func (f lockFile) Close() error { return errors.Join(unlock(f.File), f.File.Close()) }
 
 // OpenWrite implements [FS].
 func (OS) OpenWrite(name string) (File, error) {
