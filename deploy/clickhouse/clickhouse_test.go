@@ -143,6 +143,9 @@ func TestUsers(t *testing.T) {
 		denied(t, ask, "SELECT * FROM agenttrail."+table.String(), "ALTER TABLE agenttrail."+table.String()+" DELETE WHERE 1", "TRUNCATE TABLE agenttrail."+table.String())
 	}
 	allowed(t, ask, "SELECT table, name FROM system.columns WHERE database = 'agenttrail' FORMAT Null")
+	days, status := ask(`SELECT extract(create_table_query, ' TTL \\S+ \\+ toIntervalDay\\((\\d+)\\)') FROM system.tables WHERE database = 'agenttrail' AND name = 'Span'`)
+	require.Equal(t, http.StatusOK, status, days)
+	require.Equal(t, "30", days, "it sees for how long tables keep rows")
 	denied(t, ask, "INSERT INTO agenttrail.Reconciliation FORMAT JSONEachRow {}", "INSERT INTO agenttrail.ModelPrice FORMAT JSONEachRow {}", "INSERT INTO agenttrail.AgentMetricsDaily FORMAT JSONEachRow {}",
 		"SELECT * FROM agenttrail.AgentMetrics", "DROP TABLE agenttrail.Span", "CREATE TABLE agenttrail.mine (n Int8) ENGINE = Memory")
 	ch.Stop(t)

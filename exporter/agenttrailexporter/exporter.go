@@ -113,9 +113,10 @@ func (e *agentExporter) shutdown(ctx context.Context) error {
 }
 
 // checkSchema tells an operator early when the tables are not there. It goes on until they are, because ClickHouse may
-// start later than the collector, and a migration may still run; rows wait in the journal in the meantime.
+// start later than the collector, and a migration may still run; rows wait in the journal in the meantime. From then on it
+// asks now and then for how long tables keep rows.
 func (e *agentExporter) checkSchema(ctx context.Context, host component.Host) {
-	const longest = 30 * time.Second
+	const longest, between = 30 * time.Second, 5 * time.Minute
 	pause := 500 * time.Millisecond
 	for failed := false; ; failed = true {
 		err := e.writer.CheckSchema(ctx)
@@ -127,20 +128,36 @@ func (e *agentExporter) checkSchema(ctx context.Context, host component.Host) {
 				e.logger.Info("ClickHouse is ready")
 				componentstatus.ReportStatus(host, componentstatus.NewEvent(componentstatus.StatusOK))
 			}
-			return
+			break
 		}
 		if !failed {
 			e.logger.Warn("ClickHouse is not ready; rows are kept in the journal until it is", zap.Error(err))
 			componentstatus.ReportStatus(host, componentstatus.NewRecoverableErrorEvent(err))
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !wait(ctx, pause) {
 			return
 		}
 		pause = min(2*pause, longest)
+	}
+	for {
+		if err := e.writer.ReadRetention(ctx); err != nil && ctx.Err() == nil {
+			e.logger.Debug("It is not known whether rows come too late to be kept", zap.Error(err))
+		}
+		if !wait(ctx, between) {
+			return
+		}
+	}
+}
+
+// wait reports whether the time passed before ctx was done.
+func wait(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -65,6 +65,9 @@ func (t *telemetry) begin() {
 		t.builder.AgenttrailExporterRefusedRequests.Add(ctx, 0, with(reasonAttribute(string(reason))))
 	}
 	t.builder.AgenttrailExporterDuplicateRequests.Add(ctx, 0)
+	for _, table := range t.tables {
+		t.builder.AgenttrailExporterExpiredRows.Add(ctx, 0, table)
+	}
 	t.builder.AgenttrailExporterDamagedRecords.Add(ctx, 0)
 	for _, status := range newAgentSeries(otherAgents).statuses[row.StatusSuccess:] {
 		t.builder.AgenttrailExporterAgentRuns.Add(ctx, 0, status)
@@ -124,6 +127,11 @@ func (t *telemetry) Acknowledged(rows *[column.TableCount]int, elapsed time.Dura
 			t.builder.AgenttrailExporterAcknowledgedRows.Add(ctx, int64(n), t.table(column.Table(table).String()))
 		}
 	}
+}
+
+// Expired implements [delivery.Observer].
+func (t *telemetry) Expired(table column.Table, rows int) {
+	t.builder.AgenttrailExporterExpiredRows.Add(context.Background(), int64(rows), t.table(table.String()))
 }
 
 // Duplicate implements [delivery.Observer].

@@ -35,6 +35,7 @@ type appending struct {
 	parts   []*part
 	records []*journal.Record
 	bytes   int64 // That the journal needs for it.
+	expired [column.TableCount]expired
 }
 
 // newAppending encodes the sets, which are the caller's again.
@@ -104,5 +105,11 @@ func (a *appending) run(ctx context.Context, began time.Time) *Error {
 		}
 	}
 	w.set.Observer.Acknowledged(&rows, time.Since(began))
+	for t, e := range a.expired {
+		if e.rows > 0 {
+			w.set.Observer.Expired(column.Table(t), e.rows)
+			w.retention.note(time.Now(), column.Table(t), e)
+		}
+	}
 	return nil
 }

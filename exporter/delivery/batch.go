@@ -19,6 +19,9 @@ type Batch struct {
 	bytes    int64         // Of the full ones.
 	tooLarge bool
 	finished bool // Committed or discarded.
+
+	cutoffs [column.TableCount]int64 // Rows from before are older than their table keeps rows.
+	expired [column.TableCount]expired
 }
 
 // SetHash says which request it is, so that it is acknowledged and not stored when it comes again. known means that
@@ -33,58 +36,62 @@ var _ row.Sink = (*Batch)(nil)
 
 // Span implements [row.Sink].
 func (b *Batch) Span(r *row.Span) {
-	if s := b.room(column.TableSpan); s != nil {
+	if s := b.room(column.TableSpan, r.StartedAt); s != nil {
 		s.Span(r)
 	}
 }
 
 // Execution implements [row.Sink].
 func (b *Batch) Execution(r *row.Execution) {
-	if s := b.room(column.TableAgentExecution); s != nil {
+	if s := b.room(column.TableAgentExecution, r.StartedAt); s != nil {
 		s.Execution(r)
 	}
 }
 
 // Log implements [row.Sink].
 func (b *Batch) Log(r *row.Log) {
-	if s := b.room(column.TableAgentLog); s != nil {
+	if s := b.room(column.TableAgentLog, r.Timestamp); s != nil {
 		s.Log(r)
 	}
 }
 
 // Request implements [row.Sink].
 func (b *Batch) Request(r *row.Request) {
-	if s := b.room(column.TableRequestLog); s != nil {
+	if s := b.room(column.TableRequestLog, r.Timestamp); s != nil {
 		s.Request(r)
 	}
 }
 
 // Error implements [row.Sink].
 func (b *Batch) Error(r *row.Error) {
-	if s := b.room(column.TableSystemErrors); s != nil {
+	if s := b.room(column.TableSystemErrors, r.Timestamp); s != nil {
 		s.Error(r)
 	}
 }
 
 // Metric implements [row.Sink].
 func (b *Batch) Metric(r *row.Metric) {
-	if s := b.room(column.TableSystemMetrics); s != nil {
+	if s := b.room(column.TableSystemMetrics, r.Timestamp); s != nil {
 		s.Metric(r)
 	}
 }
 
 // SecurityEvent implements [row.Sink].
 func (b *Batch) SecurityEvent(r *row.SecurityEvent) {
-	if s := b.room(column.TableSecurityEvents); s != nil {
+	if s := b.room(column.TableSecurityEvents, r.Timestamp); s != nil {
 		s.SecurityEvent(r)
 	}
 }
 
-// room returns the set for the next row of t. It returns nil once the request is too large to be stored, so that a
-// small request that grows huge, such as one with a large resource on many spans, costs no more than the limit.
-func (b *Batch) room(t column.Table) *column.Set {
+// room returns the set for the next row of t, which is of the time at. It returns nil once the request is too large to be
+// stored, so that a small request that grows huge, such as one with a large resource on many spans, costs no more than the
+// limit.
+func (b *Batch) room(t column.Table, at int64) *column.Set {
 	if b.tooLarge {
 		return nil
+	}
+	if at < b.cutoffs[t] {
+		b.expired[t].add(1, at)
 	}
 	var last *column.Set
 	if n := len(b.sets); n > 0 {
@@ -174,6 +181,7 @@ func (b *Batch) commit(ctx context.Context) *Error {
 		return comeBack(ReasonStopping, errStopping)
 	}
 	a := newAppending(b.w, b.hash, b.sets)
+	a.expired = b.expired
 	b.Discard()
 
 	began := time.Now()

@@ -12,6 +12,9 @@ type Observer interface {
 	// Acknowledged is called for every request that became durable, with its rows by table, and the time that this
 	// took.
 	Acknowledged(rows *[column.TableCount]int, elapsed time.Duration)
+	// Expired is called for every request that became durable, with its rows of a table that are older than the table keeps
+	// rows, so that ClickHouse will drop them.
+	Expired(table column.Table, rows int)
 	// Duplicate is called for every request that was durable already.
 	Duplicate()
 	// Refused is called for every request that did not become durable, or whose client went away first.
@@ -32,6 +35,7 @@ type Observer interface {
 type noObserver struct{}
 
 func (noObserver) Acknowledged(*[column.TableCount]int, time.Duration) {}
+func (noObserver) Expired(column.Table, int)                           {}
 func (noObserver) Duplicate()                                          {}
 func (noObserver) Refused(Reason)                                      {}
 func (noObserver) Synced(time.Duration)                                {}

@@ -16,22 +16,23 @@ import (
 
 // Writer stores the rows of concurrent requests. Its methods may be called from several goroutines.
 type Writer struct {
-	set      Settings
-	enc      *encoder
-	recycler recycle.Bytes
-	in       *inserter
-	journal  *journal.Journal
-	gate     *gate
-	open     *open
-	feeder   *feeder
-	lanes    *lanes
-	loader   *loader
-	keeper   *keeper
-	health   *health
-	disk     *disk
-	pressure *pressure
-	crowd    *crowd
-	letters  *letters
+	set       Settings
+	enc       *encoder
+	recycler  recycle.Bytes
+	in        *inserter
+	journal   *journal.Journal
+	gate      *gate
+	open      *open
+	feeder    *feeder
+	lanes     *lanes
+	loader    *loader
+	keeper    *keeper
+	health    *health
+	disk      *disk
+	pressure  *pressure
+	crowd     *crowd
+	letters   *letters
+	retention *retention
 
 	life context.Context //nolint:containedctx // Of the goroutines below.
 	stop context.CancelFunc
@@ -83,6 +84,7 @@ func NewWriter(ctx context.Context, settings Settings) (*Writer, error) {
 		pressure:  &pressure{logger: settings.Logger, backlog: j.Backlog, max: settings.Journal.MaxBytes},
 		crowd:     &crowd{logger: settings.Logger},
 		letters:   newLetters(settings.Logger),
+		retention: &retention{logger: settings.Logger},
 		stopSeals: make(chan struct{}), stopKeeps: make(chan struct{}),
 	}
 	w.life, w.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -119,7 +121,7 @@ func (w *Writer) recover() {
 func (w *Writer) Begin(ctx context.Context, size int64) (*Batch, error) {
 	err := w.gate.enter(ctx, size, w.set.MaxWait)
 	if err == nil {
-		return &Batch{w: w}, nil
+		return &Batch{w: w, cutoffs: w.retention.cutoffs(time.Now())}, nil
 	}
 	reason := ReasonCanceled
 	switch {

@@ -39,6 +39,7 @@ type TelemetryBuilder struct {
 	AgenttrailExporterDeadLetteredRows  metric.Int64Counter
 	AgenttrailExporterDeadLetters       metric.Int64ObservableGauge
 	AgenttrailExporterDuplicateRequests metric.Int64Counter
+	AgenttrailExporterExpiredRows       metric.Int64Counter
 	AgenttrailExporterFsyncDuration     metric.Float64Histogram
 	AgenttrailExporterInsertDuration    metric.Float64Histogram
 	AgenttrailExporterJournalLimit      metric.Int64ObservableGauge
@@ -256,6 +257,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_agenttrail_exporter_duplicate_requests",
 		metric.WithDescription("Requests that came again and were acknowledged without being stored again. [Beta]"),
 		metric.WithUnit("{request}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.AgenttrailExporterExpiredRows, err = builder.meter.Int64Counter(
+		"otelcol_agenttrail_exporter_expired_rows",
+		metric.WithDescription("Rows that were older than their table keeps rows when they came, so that ClickHouse drops them, by table. [Beta]"),
+		metric.WithUnit("{row}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.AgenttrailExporterFsyncDuration, err = builder.meter.Float64Histogram(

@@ -52,6 +52,7 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.AgenttrailExporterDamagedRecords.Add(context.Background(), 1)
 	tb.AgenttrailExporterDeadLetteredRows.Add(context.Background(), 1)
 	tb.AgenttrailExporterDuplicateRequests.Add(context.Background(), 1)
+	tb.AgenttrailExporterExpiredRows.Add(context.Background(), 1)
 	tb.AgenttrailExporterFsyncDuration.Record(context.Background(), 1)
 	tb.AgenttrailExporterInsertDuration.Record(context.Background(), 1)
 	tb.AgenttrailExporterRefusedRequests.Add(context.Background(), 1)
@@ -90,6 +91,9 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualAgenttrailExporterDuplicateRequests(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualAgenttrailExporterExpiredRows(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualAgenttrailExporterFsyncDuration(t, testTel,
