@@ -141,7 +141,7 @@ func (e *agentExporter) checkSchema(ctx context.Context, host component.Host) {
 	}
 	for {
 		if err := e.writer.ReadRetention(ctx); err != nil && ctx.Err() == nil {
-			e.logger.Debug("It is not known whether rows come too late to be kept", zap.Error(err))
+			e.logger.Info("It is not known whether rows come too late to be kept", zap.Error(err))
 		}
 		if !wait(ctx, between) {
 			return

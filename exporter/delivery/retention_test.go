@@ -55,6 +55,9 @@ func TestRowsThatAreOlderThanTheirTableKeepsThemAreTold(t *testing.T) {
 	require.Empty(t, late.rows, "nobody has asked for how long they are kept")
 
 	require.NoError(t, w.ReadRetention(t.Context()))
+	for table, at := range w.retention.cutoffs(time.Now()) {
+		require.Positive(t, at, column.Table(table))
+	}
 	send(13)
 	send(14)
 	require.Equal(t, map[string]int{"Span": 4, "AgentLog": 2}, late.rows)
